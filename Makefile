@@ -1,0 +1,85 @@
+# Everything works from a fresh clone: each target makes or refreshes .venv first, and that costs nothing when nothing
+# changed. `make run` and `make test` are the two that most people need.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := features models training serving
+
+# numba keys a compiled kernel by the one file that defines it and so misses changes in what it calls; the folder named
+# here changes with all of them. tools/kernel_cache.py says more. (Tests do the same in tests/conftest.py.)
+WITH_KERNELS = NUMBA_CACHE_DIR="$$($(BIN)/python tools/kernel_cache.py)"
+
+COVERAGE := $(addprefix --cov=,$(PACKAGES)) --cov-branch --cov-report=term --cov-report=xml:.cache/coverage.xml
+
+# More arguments for pytest: make test ARGS="-k interner -x"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-bench setup-notebooks run test test-all lint format format-check types layers check bench \
+        notebooks lock clean distclean
+
+help: ## show this list
+	@echo 'make TARGET, where TARGET is one of:'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
+	    printf '  %-14s %s\n' "$$name" "$$what"; done
+
+setup: ## make .venv and install the pinned packages (done by every other target)
+	@bash tools/setup.sh dev
+
+setup-bench:
+	@bash tools/setup.sh dev bench
+
+setup-notebooks:
+	@bash tools/setup.sh dev notebooks
+
+run: setup ## start the service with a demo organisation and print the console's address
+	@$(WITH_KERNELS) $(BIN)/habitus demo
+
+test: setup ## every test that needs nothing else and takes seconds, with branch coverage
+	@mkdir -p .cache
+	$(BIN)/python -m pytest -m 'not slow' $(COVERAGE) $(ARGS)
+
+test-all: setup ## the slow tests too
+	@mkdir -p .cache
+	$(BIN)/python -m pytest $(COVERAGE) $(ARGS)
+
+lint: setup ## ruff's rules
+	$(BIN)/ruff check .
+
+format: setup ## rewrite the source as ruff formats it, and fix what ruff can fix
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+format-check: setup ## is everything formatted?
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy --strict over the four packages
+	@mkdir -p .cache
+	$(BIN)/mypy --cache-dir .cache/mypy
+
+layers: setup ## who may import whom
+	@mkdir -p .cache
+	$(BIN)/lint-imports --cache-dir .cache/import-linter
+
+check: format-check lint types layers test ## all of the above, as CI does
+
+bench: setup-bench ## speed and detection quality beside peers: benchmarks/bench_*.py (ARGS is handed on)
+	@found=0; for file in benchmarks/bench_*.py; do [ -e "$$file" ] || continue; found=1; \
+	    echo "== $$file"; $(WITH_KERNELS) $(BIN)/python "$$file" $(ARGS) || exit 1; done; \
+	    [ "$$found" = 1 ] || echo 'benchmarks/ holds no bench_*.py yet'
+
+notebooks: setup-notebooks ## execute every notebook from top to bottom; one that fails fails the target
+	@found=0; for file in notebooks/*.ipynb; do [ -e "$$file" ] || continue; found=1; \
+	    echo "== $$file"; $(WITH_KERNELS) $(BIN)/jupyter-execute --timeout=600 "$$file" || exit 1; done; \
+	    [ "$$found" = 1 ] || echo 'notebooks/ holds no .ipynb yet'
+
+lock: ## resolve all dependencies anew and rewrite constraints.txt
+	@bash tools/lock.sh
+
+clean: ## remove what builds, tests and runs leave behind; .venv stays
+	@rm -rf .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* \
+	    build dist out
+	@find $(PACKAGES) tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean ## clean, and remove .venv
+	@rm -rf $(VENV)

@@ -1,0 +1,225 @@
+"""Text to small integers and back: one table of distinct strings, compact in memory and usable inside numba
+kernels.
+
+A string is stored once in a byte blob. Ids count from 1 in order of arrival; 0 is the empty string and means
+"missing".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from features.lowlevel import equal_bytes, hash_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+PADDING = 8
+"""Bytes kept free behind every buffer, so that word-wise reads stay inside."""
+
+COUNT, USED = 0, 1
+
+
+class TableArrays(NamedTuple):
+    """What a kernel needs of a `StringTable`. `meta` is [strings, blob bytes used]."""
+
+    slots: np.ndarray
+    offsets: np.ndarray
+    blob: np.ndarray
+    meta: np.ndarray
+
+
+@njit(cache=True)
+def find_or_add(table: TableArrays, buffer: np.ndarray, start: int, length: int, prefix: int) -> int:
+    """Id of `buffer[start:start + length]`, added when new; -1 when there is no room (the caller grows and
+    repeats).
+
+    `prefix` is one byte kept in front of the text, so that one table can hold several name spaces.
+    """
+    key = hash_bytes(buffer, start, length, prefix)
+    size = table.slots.shape[0]
+    mask = size - 1
+    tag = np.int64(key >> np.uint64(33)) << 32
+    slot = np.int64(key & np.uint64(mask))
+    while True:
+        entry = table.slots[slot]
+        if entry == 0:
+            break
+        if entry & ~np.int64(0xFFFFFFFF) == tag:
+            index = entry & np.int64(0xFFFFFFFF)
+            at = table.offsets[index]
+            if (
+                table.offsets[index + 1] - at == length + 1
+                and table.blob[at] == prefix
+                and equal_bytes(table.blob, at + 1, buffer, start, length)
+            ):
+                return index
+        slot = (slot + 1) & mask
+    count = table.meta[COUNT]
+    used = table.meta[USED]
+    if (count + 2) * 5 > size * 3 or count + 2 >= table.offsets.shape[0]:
+        return -1
+    if used + length + 1 + PADDING > table.blob.shape[0]:
+        return -1
+    index = count + 1
+    table.blob[used] = prefix
+    table.blob[used + 1 : used + 1 + length] = buffer[start : start + length]
+    table.offsets[index] = used
+    table.offsets[index + 1] = used + length + 1
+    table.slots[slot] = tag | index
+    table.meta[COUNT] = index
+    table.meta[USED] = used + length + 1
+    return index
+
+
+@njit(cache=True)
+def _find(table: TableArrays, buffer: np.ndarray, length: int) -> int:
+    key = hash_bytes(buffer, 0, length, 0)
+    mask = table.slots.shape[0] - 1
+    slot = np.int64(key & np.uint64(mask))
+    while table.slots[slot] != 0:
+        index = table.slots[slot] & np.int64(0xFFFFFFFF)
+        at = table.offsets[index]
+        if table.offsets[index + 1] - at == length + 1 and equal_bytes(table.blob, at + 1, buffer, 0, length):
+            return index
+        slot = (slot + 1) & mask
+    return 0
+
+
+@njit(cache=True)
+def _add_many(
+    table: TableArrays, buffer: np.ndarray, ends: np.ndarray, prefix: int, first: int, out: np.ndarray
+) -> int:
+    for i in range(first, ends.shape[0]):
+        start = ends[i - 1] if i else 0
+        if ends[i] == start:
+            out[i] = 0
+            continue
+        index = find_or_add(table, buffer, start, ends[i] - start, prefix)
+        if index < 0:
+            return i
+        out[i] = index
+    return ends.shape[0]
+
+
+@njit(cache=True)
+def _rehash(slots: np.ndarray, offsets: np.ndarray, blob: np.ndarray, count: int) -> None:
+    mask = slots.shape[0] - 1
+    for index in range(1, count + 1):
+        at = offsets[index]
+        key = hash_bytes(blob, at + 1, offsets[index + 1] - at - 1, blob[at])
+        slot = np.int64(key & np.uint64(mask))
+        while slots[slot] != 0:
+            slot = (slot + 1) & mask
+        slots[slot] = np.int64(key >> np.uint64(33)) << 32 | index
+
+
+class StringTable:
+    """Distinct strings with integer ids; grows by doubling, never forgets (see `compacted`).
+
+    Parameters
+    ----------
+    room
+        Strings expected at first; memory is about 20 bytes a string plus its UTF-8 bytes.
+    """
+
+    def __init__(self, room: int = 1024) -> None:
+        size = 1 << max(6, int(room * 2 - 1).bit_length())
+        self.arrays = TableArrays(
+            slots=np.zeros(size, np.int64),
+            offsets=np.zeros(size + 2, np.int64),
+            blob=np.zeros(size * 8 + PADDING, np.uint8),
+            meta=np.zeros(2, np.int64),
+        )
+
+    def __len__(self) -> int:
+        return int(self.arrays.meta[COUNT])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, spare room included."""
+        return sum(array.nbytes for array in self.arrays)
+
+    def grow(self, extra_bytes: int = 0) -> None:
+        """Make room: double whatever is more than half full, and the blob by at least `extra_bytes`."""
+        slots, offsets, blob, meta = self.arrays
+        count, used = int(meta[COUNT]), int(meta[USED])
+        if count * 4 >= slots.shape[0]:
+            slots = np.zeros(slots.shape[0] * 2, np.int64)
+            _rehash(slots, offsets, blob, count)
+        if count * 2 + 4 >= offsets.shape[0]:
+            offsets = np.concatenate([offsets, np.zeros(offsets.shape[0], np.int64)])
+        if used + extra_bytes + PADDING >= blob.shape[0] // 2:
+            blob = np.concatenate([blob, np.zeros(blob.shape[0] + extra_bytes, np.uint8)])
+        self.arrays = TableArrays(slots, offsets, blob, meta)
+
+    def intern(self, text: str) -> int:
+        """Id of one string, 0 for ""."""
+        return int(self.intern_many([text])[0])
+
+    def intern_many(self, texts: Sequence[str], prefix: int = 0) -> np.ndarray:
+        """Ids (int32) of many strings; lone surrogates are replaced. `prefix` (0-255) keeps name spaces
+        apart.
+        """
+        encoded = [text.encode("utf-8", "replace") for text in texts]
+        ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+        buffer = np.frombuffer(b"".join(encoded) + bytes(PADDING), np.uint8)
+        out = np.empty(len(encoded), np.int32)
+        done = 0
+        while (done := _add_many(self.arrays, buffer, ends, prefix, done, out)) < len(encoded):
+            self.grow(len(encoded[done]))
+        return out
+
+    def __getitem__(self, index: int) -> str:
+        if index <= 0:
+            return ""
+        offsets, blob = self.arrays.offsets, self.arrays.blob
+        return blob[offsets[index] + 1 : offsets[index + 1]].tobytes().decode("utf-8")
+
+    def many(self, indexes: Iterable[int]) -> list[str]:
+        """The strings of many ids."""
+        return [self[int(index)] for index in indexes]
+
+    def find(self, text: str) -> int:
+        """Id of a string if it is there, else 0; adds nothing."""
+        encoded = text.encode("utf-8", "replace")
+        buffer = np.frombuffer(encoded + bytes(PADDING), np.uint8)
+        return int(_find(self.arrays, buffer, len(encoded))) if encoded else 0
+
+    def export(self) -> tuple[np.ndarray, np.ndarray]:
+        """Blob (uint8, each string after one name space byte) and offsets (int64, one more than ids)."""
+        count, used = int(self.arrays.meta[COUNT]), int(self.arrays.meta[USED])
+        return self.arrays.blob[:used].copy(), self.arrays.offsets[: count + 2].copy()
+
+    @classmethod
+    def restored(cls, blob: np.ndarray, offsets: np.ndarray) -> StringTable:
+        """The table that was exported."""
+        count = len(offsets) - 2
+        table = cls(room=max(1024, count))
+        size = len(table.arrays.offsets)
+        table.arrays = TableArrays(
+            slots=table.arrays.slots,
+            offsets=np.concatenate([offsets, np.zeros(size - len(offsets), np.int64)]),
+            blob=np.concatenate([blob, np.zeros(len(blob) + size * 8 + PADDING, np.uint8)]),
+            meta=np.array([count, len(blob)], np.int64),
+        )
+        _rehash(table.arrays.slots, table.arrays.offsets, table.arrays.blob, count)
+        return table
+
+    def prefix_of(self, index: int) -> int:
+        """The name space byte that a string was interned under."""
+        return int(self.arrays.blob[self.arrays.offsets[index]])
+
+    def compacted(self, keep: np.ndarray) -> tuple[StringTable, np.ndarray]:
+        """A new table of the strings with `keep[id]` true, and the map old id -> new id (0: gone)."""
+        kept = np.flatnonzero(keep[: len(self) + 1])
+        kept = kept[kept > 0]
+        table = StringTable(room=max(1024, len(kept)))
+        renumbered = np.zeros(len(self) + 1, np.int32)
+        for start in range(0, len(kept), 65_536):
+            part = kept[start : start + 65_536]
+            renumbered[part] = table.intern_many(self.many(part))
+        return table, renumbered

@@ -1,0 +1,232 @@
+"""From log files to batches: sniff, decode, quarantine, deduplicate, columnise; and the ledger that accounts
+for every record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from features import files
+from features.errors import RecordError
+from features.interner import PADDING
+from features.lowlevel import hash_many
+from features.rows import BROKEN, RawRows, empty_rows, put_events
+from features.sources import registry
+from features.sources.base import SourceContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from features.columns import Batch, Columniser
+    from features.dedup import Deduper
+    from features.events import Event
+    from features.identity import IdentityResolver
+    from features.sources.base import Decoder
+
+CHUNK_RECORDS = 16_384
+SCAN_BYTES = 1 << 23
+QUARANTINE_BYTES = 1 << 16
+"""Bytes of a quarantined record that are kept, so that it can be read again after a fix."""
+
+
+@dataclass
+class FileLedger:
+    """What became of the records of one file; read = scored + duplicate + quarantined."""
+
+    file: str
+    source: str
+    read: int = 0
+    scored: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """One record that could not be decoded."""
+
+    file: str
+    record: int
+    reason: str
+    raw: bytes
+
+
+class Chunk(NamedTuple):
+    """Decoded, deduplicated events of one file in file order.
+
+    batch: their columns. uids: the records' own ids, else 16 hex digits of their hash.
+    """
+
+    batch: Batch
+    uids: list[str]
+
+
+@dataclass
+class Reader:
+    """Reads files for one tenant.
+
+    Parameters
+    ----------
+    columniser, resolver, deduper
+        The tenant's; shared over all files of a run.
+    key_seed
+        Secret seed of the deduplication keys; kept with the tenant's state.
+    source
+        A source name, or "auto" to sniff each file.
+    make_decoder
+        Replaces the registry for one source (a field mapping file).
+    """
+
+    columniser: Columniser
+    resolver: IdentityResolver
+    deduper: Deduper
+    key_seed: int
+    source: str = "auto"
+    make_decoder: Callable[[SourceContext], Decoder] | None = None
+    ledgers: list[FileLedger] = field(default_factory=list)
+    quarantine: Callable[[Quarantined], None] = lambda record: None
+
+    def source_of(self, log: files.LogFile) -> str:
+        """The source of a file, "" when sniffing finds none."""
+        if self.make_decoder is not None:
+            return "mapping"
+        if self.source != "auto":
+            return self.source
+        if log.is_evtx:
+            return "evtx"
+        return registry.sniff(files.sample_of(log))
+
+    def chunks(
+        self, log: files.LogFile, source: str, progress: Callable[[int], None] | None = None
+    ) -> Iterator[Chunk]:
+        """All events of a file, chunk by chunk; its ledger is appended to `ledgers` at once and filled as it
+        is read.
+        """
+        ledger = FileLedger(log.name, source)
+        self.ledgers.append(ledger)
+        if source == "ocsf" and files.is_lines(log):
+            yield from self._scanned(log, ledger, progress)
+        else:
+            yield from self._decoded(log, source, ledger, progress)
+
+    def _context(self, log: files.LogFile) -> SourceContext:
+        year = datetime.fromtimestamp(log.modified_us / 1e6, UTC).year
+        return SourceContext(
+            path=log.name, modified_us=log.modified_us, default_year=year, identity=self.resolver
+        )
+
+    # ------------------------------------------------------------ typed decoders
+
+    def _decoder(self, source: str, context: SourceContext) -> Decoder:
+        if self.make_decoder is not None:
+            return self.make_decoder(context)
+        return registry.decoder_class(source)(context)
+
+    def _decoded(
+        self, log: files.LogFile, source: str, ledger: FileLedger, progress: Callable[[int], None] | None
+    ) -> Iterator[Chunk]:
+        context = self._context(log)
+        decoder = self._decoder(source, context)
+        events: list[Event] = []
+        bodies: list[bytes] = []
+        for number, record in decoder.frames(self._readable(files.records(log, progress), ledger)):
+            ledger.read += 1
+            try:
+                event = decoder.decode(record)
+            except RecordError as error:
+                self._put_aside(ledger, number, str(error), record)
+                continue
+            events.append(event)
+            bodies.append(event.uid.encode("utf-8", "replace") if event.uid else record)
+            if len(events) >= CHUNK_RECORDS:
+                yield self._chunk(source, events, bodies, ledger)
+                events, bodies = [], []
+        if events:
+            yield self._chunk(source, events, bodies, ledger)
+
+    def _readable(
+        self, records: Iterator[tuple[int, bytes | RecordError]], ledger: FileLedger
+    ) -> Iterator[tuple[int, bytes]]:
+        for number, record in records:
+            if isinstance(record, RecordError):
+                ledger.read += 1
+                self._put_aside(ledger, number, str(record), b"")
+            else:
+                yield number, record
+
+    def _put_aside(self, ledger: FileLedger, number: int, reason: str, raw: bytes) -> None:
+        ledger.quarantined += 1
+        self.quarantine(Quarantined(ledger.file, number, reason, raw[:QUARANTINE_BYTES]))
+
+    def _chunk(self, source: str, events: list[Event], bodies: list[bytes], ledger: FileLedger) -> Chunk:
+        keys = self._keys(source, bodies)
+        new = self.deduper.admit(keys)
+        ledger.duplicate += len(events) - int(new.sum())
+        kept = np.flatnonzero(new)
+        chosen = [events[index] for index in kept]
+        rows = empty_rows(len(chosen))
+        put_events(rows, np.arange(len(chosen)), chosen, self.columniser.begin())
+        ledger.scored += len(chosen)
+        uids = [event.uid or f"{key:016x}" for event, key in zip(chosen, keys[kept].tolist(), strict=True)]
+        return Chunk(self.columniser.batch(rows), uids)
+
+    def _keys(self, source: str, bodies: list[bytes]) -> np.ndarray:
+        ends = np.cumsum(np.fromiter(map(len, bodies), np.int64, len(bodies)))
+        keys = np.empty(len(bodies), np.uint64)
+        buffer = np.frombuffer(b"".join(bodies) + bytes(PADDING), np.uint8)
+        hash_many(buffer, ends, self._seed(source), keys)
+        return keys
+
+    def _seed(self, source: str) -> int:
+        # one id space a source: two products may number their records alike
+        return self.key_seed ^ sum(byte << 8 * (index % 6) for index, byte in enumerate(source.encode()))
+
+    # ------------------------------------------------------------ byte scanner
+
+    def _scanned(
+        self, log: files.LogFile, ledger: FileLedger, progress: Callable[[int], None] | None
+    ) -> Iterator[Chunk]:
+        from features.scanner import OcsfScanner
+
+        context = self._context(log)
+        scanner = OcsfScanner(context, self._seed("ocsf"))
+        for part in files.line_buffers(log, SCAN_BYTES, progress):
+            if isinstance(part.stop, RecordError):
+                ledger.read += 1
+                self._put_aside(ledger, part.first_line, str(part.stop), b"")
+                continue
+            position = 0
+            while position < part.stop:
+                rows = empty_rows(CHUNK_RECORDS)
+                memo = self.columniser.begin()
+                position, filled, broken = scanner.scan_with_fallback(
+                    part.buffer, position, part.stop, rows, memo
+                )
+                rows = RawRows(*(array[:filled] for array in rows))
+                ledger.read += filled
+                for row, reason in broken:
+                    start, stop = int(rows.start[row]), int(rows.stop[row])
+                    line = part.first_line + int(np.count_nonzero(part.buffer[:start] == ord("\n")))
+                    self._put_aside(ledger, line, reason, part.buffer[start:stop].tobytes())
+                good = np.flatnonzero(rows.state != BROKEN)
+                new = self.deduper.admit(rows.key[good])
+                ledger.duplicate += len(good) - int(new.sum())
+                kept = good[new]
+                ledger.scored += len(kept)
+                if len(kept) < filled:
+                    rows = RawRows(*(np.ascontiguousarray(array[kept]) for array in rows))
+                yield Chunk(self.columniser.batch(rows), _uids(part.buffer, rows))
+
+
+def _uids(buffer: np.ndarray, rows: RawRows) -> list[str]:
+    content = buffer.tobytes()
+    return [
+        content[start:stop].decode() if stop > start else f"{key:016x}"
+        for start, stop, key in zip(
+            rows.uid_start.tolist(), rows.uid_stop.tolist(), rows.key.tolist(), strict=True
+        )
+    ]

@@ -1,0 +1,153 @@
+"""From texts to ids in the memo, for twenty lines at a time.
+
+The memo of a large organisation does not fit in a processor's cache, and finding a text in it takes three
+steps that each wait for memory: slot, offset, bytes. So texts are queued, and each step is asked for all
+of them before the next.
+"""
+
+# Options from a table hide the decorator's type; array elements are Any, and machine integers are int to numba.
+# mypy: disable-error-code="untyped-decorator, no-any-return, arg-type, return-value"
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from features.interner import COUNT, PADDING, USED
+from features.lowlevel import hash_bytes
+from features.rows import RAW_COLUMNS
+from features.scanner_simd import INLINED, KERNEL, byte_at, prefetch, word_at
+
+if TYPE_CHECKING:
+    from features.interner import TableArrays
+    from features.scanner_grammar import Scratch
+
+ALL_FOUND = -1
+NO_ROOM = -1
+
+_N_RAW = len(RAW_COLUMNS)
+_ROW, _COLUMN, _PLACE, _SIZE, _CANDIDATE = range(5)
+_INDEX = 0xFFFFFFFF
+
+
+@njit(**INLINED)
+def _same(blob: np.ndarray, place: int, buffer: np.ndarray, start: int, length: int) -> bool:
+    done = 0
+    while done + 8 <= length:
+        if word_at(blob, place + done) != word_at(buffer, start + done):
+            return False
+        done += 8
+    if done == length:
+        return True
+    rest = np.uint64(8 * (8 - (length - done)))
+    return (word_at(blob, place + done) ^ word_at(buffer, start + done)) << rest == 0
+
+
+@njit(**KERNEL)
+def _find_or_add(
+    memo: TableArrays, buffer: np.ndarray, start: int, length: int, prefix: int, key: np.uint64
+) -> int:
+    """`features.interner.find_or_add` with the hash at hand, and without its slices, which count
+    references.
+    """
+    slots, offsets, blob, meta = memo.slots, memo.offsets, memo.blob, memo.meta
+    mask = slots.shape[0] - 1
+    tag = np.int64(key >> np.uint64(33)) << 32
+    slot = np.int64(key & np.uint64(mask))
+    entry = slots[slot]
+    while entry != 0:
+        if entry & ~np.int64(_INDEX) == tag:
+            index = entry & np.int64(_INDEX)
+            place = offsets[index]
+            if (
+                offsets[index + 1] - place == length + 1
+                and byte_at(blob, place) == prefix
+                and _same(blob, place + 1, buffer, start, length)
+            ):
+                return index
+        slot = (slot + 1) & mask
+        entry = slots[slot]
+    index, used = meta[COUNT] + 1, meta[USED]
+    if (index + 1) * 5 > slots.shape[0] * 3 or index + 1 >= offsets.shape[0]:
+        return NO_ROOM
+    if used + length + 1 + PADDING > blob.shape[0]:
+        return NO_ROOM
+    blob[used] = prefix
+    for i in range(length):
+        blob[used + 1 + i] = buffer[start + i]
+    offsets[index] = used
+    offsets[index + 1] = used + length + 1
+    slots[slot] = tag | index
+    meta[COUNT] = index
+    meta[USED] = used + length + 1
+    return index
+
+
+@njit(**INLINED)
+def enqueue(buffer: np.ndarray, scratch: Scratch, row: int, queued: int, memo: TableArrays) -> int:
+    """Queue the texts of the row columns of a line; the new length of the queue."""
+    at, size, text, queue, keys, slots = (
+        scratch.at,
+        scratch.size,
+        scratch.text,
+        scratch.queue,
+        scratch.keys,
+        memo.slots,
+    )
+    mask = slots.shape[0] - 1
+    for column in range(_N_RAW):
+        length = size[column]
+        if length > 0:
+            place = at[column]
+            if place >= 0:
+                key = hash_bytes(buffer, place, length, column)
+            else:
+                key = hash_bytes(text, ~place, length, column)
+            queue[queued, _ROW] = row
+            queue[queued, _COLUMN] = column
+            queue[queued, _PLACE] = place
+            queue[queued, _SIZE] = length
+            keys[queued] = key
+            prefetch(slots, np.int64(key & np.uint64(mask)))
+            queued += 1
+    return queued
+
+
+@njit(**KERNEL)
+def resolve(buffer: np.ndarray, scratch: Scratch, queued: int, memo: TableArrays, raw: np.ndarray) -> int:
+    """Write the ids of all queued texts to `raw`, adding new texts; the first that found no room, else
+    ALL_FOUND.
+    """
+    text, queue, keys = scratch.text, scratch.queue, scratch.keys
+    slots, offsets, blob = memo.slots, memo.offsets, memo.blob
+    mask = slots.shape[0] - 1
+    for i in range(queued):
+        entry = slots[np.int64(keys[i] & np.uint64(mask))]
+        # The table is rarely crowded: a text is either in its first slot or looked up the long way below.
+        index = entry & _INDEX if entry >> 32 == np.int64(keys[i] >> np.uint64(33)) else 0
+        queue[i, _CANDIDATE] = index
+        prefetch(offsets, index)
+    for i in range(queued):
+        prefetch(blob, offsets[queue[i, _CANDIDATE]])
+    for i in range(queued):
+        column, place, length = queue[i, _COLUMN], queue[i, _PLACE], queue[i, _SIZE]
+        index = queue[i, _CANDIDATE]
+        start = offsets[index]
+        if index == 0 or offsets[index + 1] - start != length + 1 or byte_at(blob, start) != column:
+            index = 0
+        elif place >= 0:
+            if not _same(blob, start + 1, buffer, place, length):
+                index = 0
+        elif not _same(blob, start + 1, text, ~place, length):
+            index = 0
+        if index == 0:
+            if place >= 0:
+                index = _find_or_add(memo, buffer, place, length, column, keys[i])
+            else:
+                index = _find_or_add(memo, text, ~place, length, column, keys[i])
+            if index < 0:
+                return i
+        raw[queue[i, _ROW], column] = index
+    return ALL_FOUND

@@ -1,0 +1,1 @@
+"""How strange is this, how sure are we, and why."""

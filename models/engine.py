@@ -1,0 +1,609 @@
+"""Score, then learn: the one loop that replay and service share.
+
+For every event, in the order given: look up its habits at three levels, turn them into evidence
+(`models.habit`), calibrate (`models.calibration`), add up what is beyond the everyday, and only then learn
+the event, unless it is so strange that it is held back. What is held is learned `hold_days` later with the
+weight of its own time; since baselines are sums, that leaves the same baseline as learning it at once.
+"""
+
+from __future__ import annotations
+
+from math import exp, log
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from features.behaviours import WIDTH
+from features.entities import UNIT
+from features.kernel import (
+    DONE,
+    ENTITY,
+    LEVELS,
+    MAX_EXPONENT,
+    NEEDS_LANDMARK,
+    NEEDS_OUTPUT,
+    NEEDS_ROOM,
+    Program,
+    Sums,
+    class_slots,
+    has_room,
+    learn_row,
+    level_entity,
+)
+from features.lowlevel import prefetch
+from features.sketch import find, home_slot, pack
+from models.calibration import (
+    THRESHOLD_NATS,
+    Histograms,
+    bin_of,
+    calibrated,
+    conformal,
+    empty_histograms,
+    observe,
+    refresh,
+)
+from models.habit import (
+    COUNTS,
+    ORG,
+    ORG_ALL,
+    OWN,
+    OWN_ALL,
+    PEER,
+    PEER_ALL,
+    probabilities,
+    shared_share,
+)
+
+if TYPE_CHECKING:
+    from features.baselines import Baselines
+    from features.columns import Batch
+
+RISK_SCALE_NATS = 10.0
+"""Excess evidence at which risk is 63 of 100."""
+HOLD_NATS = 12.0
+"""Excess evidence from which an event is not learned at once: more than any single behaviour can give (its
+cap less the threshold).
+"""
+LOOK_AHEAD = 6
+"""Events between asking for a cache line and using it."""
+HELD_ROOM = 4096
+
+FIRST, LAST = 0, 1
+HELD_ARRAYS = ("columns", "slots", "time_us", "release_us")
+
+
+class Held(NamedTuple):
+    """Ring of events held back, oldest first: their columns, class slots, times; `ends` is [first, last) as
+    counters.
+    """
+
+    columns: np.ndarray
+    slots: np.ndarray
+    time_us: np.ndarray
+    release_us: np.ndarray
+    ends: np.ndarray
+
+
+class Evidence(NamedTuple):
+    """Rows of evidence beyond the everyday: one a (event, behaviour).
+
+    row: event in the batch. behaviour, entity, value: ids. raw: nats before, nats: after calibration. gain:
+    nats beyond the everyday, 0 where another behaviour of the same cause says more. counts: float32 (n, 6)
+    events at the three levels, see `models.habit`.
+    """
+
+    row: np.ndarray
+    behaviour: np.ndarray
+    entity: np.ndarray
+    value: np.ndarray
+    raw: np.ndarray
+    nats: np.ndarray
+    gain: np.ndarray
+    counts: np.ndarray
+
+    def take(self, part: slice | np.ndarray) -> Evidence:
+        """Some of the rows."""
+        return Evidence(*(array[part] for array in self))
+
+
+class Scores(NamedTuple):
+    """What scoring says of a batch of n events.
+
+    evidence: float64 (n,) excess nats, summed over causes. p_value: float64 (n,) tail probability of that sum
+    within its event class. top: int16 (n,) strongest behaviour, -1 for none. held: bool (n,) not learned yet.
+    details: the evidence rows, by event.
+    """
+
+    evidence: np.ndarray
+    p_value: np.ndarray
+    top: np.ndarray
+    held: np.ndarray
+    details: Evidence
+
+    @property
+    def risk(self) -> np.ndarray:
+        """0-100: 100 (1 - exp(-evidence / RISK_SCALE_NATS))."""
+        return 100.0 * (1.0 - np.exp(-self.evidence / RISK_SCALE_NATS))
+
+
+class Plan(NamedTuple):
+    """What a few events ahead will look up, worked out once and prefetched: a ring of LOOK_AHEAD rows.
+
+    applies: (ring,) behaviours that apply. listed: (ring, most) places in `Program.listed`. key, slot, total:
+    (ring, most, LEVELS) packed key (0: no such level), home slot, place of the totals.
+    """
+
+    applies: np.ndarray
+    listed: np.ndarray
+    key: np.ndarray
+    slot: np.ndarray
+    total: np.ndarray
+
+
+def _empty_plan(most: int) -> Plan:
+    shape = (LOOK_AHEAD, most, LEVELS)
+    return Plan(
+        np.zeros(LOOK_AHEAD, np.int64),
+        np.zeros((LOOK_AHEAD, most), np.int64),
+        np.zeros(shape, np.int64),
+        np.zeros(shape, np.int64),
+        np.zeros(shape, np.int64),
+    )
+
+
+@njit(cache=True)
+def _look_ahead(sums: Sums, program: Program, plan: Plan, columns: np.ndarray, row: int, slot: int) -> None:
+    """Fill the plan of one event and ask for its cache lines."""
+    width = columns.shape[1]
+    capacity = sums.keys.shape[0] >> 1
+    ring = row % LOOK_AHEAD
+    count = 0
+    for index in range(program.first[slot], program.first[slot + 1]):
+        behaviour = program.listed[index]
+        kind = program.kind[behaviour]
+        entity = np.int64(columns[row, width - 3 + kind])
+        value = np.int64(columns[row, program.value[behaviour]])
+        if entity == 0 or value == 0:
+            continue
+        local = program.local[behaviour]
+        plan.listed[ring, count] = index
+        for level in range(LEVELS):
+            holder = np.int64(level_entity(sums, entity, kind, level))
+            if holder == 0:
+                plan.key[ring, count, level] = 0
+                continue
+            key = pack(holder, behaviour, value)
+            home = home_slot(key, capacity)
+            total = holder * UNIT + local
+            plan.key[ring, count, level] = key
+            plan.slot[ring, count, level] = home
+            plan.total[ring, count, level] = total
+            prefetch(sums.keys, 2 * home)
+            if level == 0:
+                prefetch(sums.totals, total)
+                prefetch(sums.distinct, total)
+        count += 1
+    plan.applies[ring] = count
+
+
+@njit(cache=True, inline="always")
+def _place(keys: np.ndarray, key: int, slot: int) -> int:
+    """Slot of a key (or the free slot where it would go), probing from a slot in its run."""
+    while keys[2 * slot] != key and keys[2 * slot] != 0:
+        slot += 1
+        if 2 * slot == keys.shape[0]:
+            slot = 0
+    return slot
+
+
+@njit(cache=True, nogil=True)
+def _evidence_only(
+    sums: Sums, program: Program, columns: np.ndarray, slots: np.ndarray, decays: np.ndarray, out: np.ndarray
+) -> None:
+    """Raw evidence of every (event, behaviour) against the baselines as they are; NaN where it does not
+    apply.
+    """
+    counts = np.zeros(COUNTS)
+    distinct = np.zeros(LEVELS)
+    width = columns.shape[1]
+    for row in range(columns.shape[0]):
+        for index in range(program.first[slots[row]], program.first[slots[row] + 1]):
+            behaviour = program.listed[index]
+            kind = program.kind[behaviour]
+            entity = np.int64(columns[row, width - 3 + kind])
+            value = np.int64(columns[row, program.value[behaviour]])
+            if entity == 0 or value == 0:
+                continue
+            for level in range(LEVELS):
+                holder = np.int64(level_entity(sums, entity, kind, level))
+                counts[2 * level] = counts[2 * level + 1] = distinct[level] = 0.0
+                if holder == 0:
+                    continue
+                place = find(sums.keys, pack(holder, behaviour, value))
+                total = holder * UNIT + program.local[behaviour]
+                held = sums.weights[2 * place + 1] if sums.keys[2 * place] != 0 else 0.0
+                counts[2 * level] = held * decays[row]
+                counts[2 * level + 1] = sums.totals[total] * decays[row]
+                distinct[level] = sums.distinct[total]
+            background, mine = probabilities(
+                counts[OWN],
+                counts[OWN_ALL],
+                max(0.0, counts[PEER] - counts[OWN]),
+                max(0.0, counts[PEER_ALL] - counts[OWN_ALL]),
+                max(0.0, counts[ORG] - counts[OWN]),
+                max(0.0, counts[ORG_ALL] - counts[OWN_ALL]),
+                distinct[0],
+                distinct[1],
+                distinct[2],
+                shared_share(float(sums.pairs[behaviour]), distinct[2]),
+            )
+            out[row, behaviour] = log(background / mine)
+
+
+@njit(cache=True, nogil=True)
+def _score_learn(  # noqa: C901 - one loop on purpose: calls here cost reference counts for every array
+    sums: Sums,
+    program: Program,
+    plan: Plan,
+    behaviours: Histograms,
+    events: Histograms,
+    held: Held,
+    columns: np.ndarray,
+    slots: np.ndarray,
+    exponents: np.ndarray,
+    weights_of: np.ndarray,
+    score_weights_of: np.ndarray,
+    time_us: np.ndarray,
+    clock: np.ndarray,
+    settings: np.ndarray,
+    evidence: np.ndarray,
+    p_value: np.ndarray,
+    top: np.ndarray,
+    hold: np.ndarray,
+    details: Evidence,
+    produced: int,
+    first: int,
+) -> tuple[int, int, int]:
+    """The loop. clock: [watermark us, landmark us]; settings: [half-life us, hold nats, hold us].
+
+    weights_of, score_weights_of: 2^exponent of each event for baselines and for calibration.
+    Returns (next row, evidence rows produced, DONE | NEEDS_ROOM | NEEDS_LANDMARK | NEEDS_OUTPUT).
+    """
+    keys, weights, meta = sums.keys, sums.weights, sums.meta
+    totals, distinct, pairs = sums.totals, sums.distinct, sums.pairs
+    listed, cause_of = program.listed, program.cause
+    bins, since = behaviours.bins, behaviours.since
+    plan_applies, plan_listed, plan_key, plan_slot, plan_total = plan
+    half_life_us, hold_nats, hold_us = settings[0], settings[1], np.int64(settings[2])
+    width = columns.shape[1]
+    most = program.kind.shape[0]
+    causes = np.zeros(cause_of.max() + 1)
+    winner = np.zeros(causes.shape[0], np.int64)
+    last = columns.shape[0]
+    for ahead in range(first, min(first + LOOK_AHEAD, last)):
+        _look_ahead(sums, program, plan, columns, ahead, slots[ahead])
+    for row in range(first, last):
+        if exponents[row] > MAX_EXPONENT:
+            return row, produced, NEEDS_LANDMARK
+        if (
+            produced + most > details.row.shape[0]
+            or held.ends[LAST] - held.ends[FIRST] == held.slots.shape[0]
+        ):
+            return row, produced, NEEDS_OUTPUT
+        if time_us[row] > clock[0]:
+            clock[0] = time_us[row]
+        while held.ends[FIRST] < held.ends[LAST]:
+            oldest = held.ends[FIRST] % held.slots.shape[0]
+            if held.release_us[oldest] > clock[0]:
+                break
+            if not has_room(sums, LEVELS * most):
+                return row, produced, NEEDS_ROOM
+            released = 2.0 ** ((held.time_us[oldest] - clock[1]) / half_life_us)
+            learn_row(sums, program, held.columns, oldest, held.slots[oldest], released)
+            held.ends[FIRST] += 1
+        if not has_room(sums, LEVELS * most):
+            return row, produced, NEEDS_ROOM
+        ring = row % LOOK_AHEAD
+        weight, score_weight = weights_of[row], score_weights_of[row]
+        decay, score_decay = 1.0 / weight, 1.0 / score_weight
+        total, strongest, best = 0.0, 0.0, -1
+        for item in range(plan_applies[ring]):
+            index = plan_listed[ring, item]
+            behaviour = listed[index]
+            place = _place(keys, plan_key[ring, item, 0], plan_slot[ring, item, 0])
+            plan_slot[ring, item, 0] = place
+            at = plan_total[ring, item, 0]
+            own = weights[2 * place + 1] * decay if keys[2 * place] != 0 else 0.0
+            own_all = totals[at] * decay
+            distinct_own = float(distinct[at])
+            peer, peer_all, distinct_peer = 0.0, 0.0, 0.0
+            if plan_key[ring, item, 1] != 0:
+                place = _place(keys, plan_key[ring, item, 1], plan_slot[ring, item, 1])
+                plan_slot[ring, item, 1] = place
+                at = plan_total[ring, item, 1]
+                if keys[2 * place] != 0:
+                    peer = max(0.0, weights[2 * place + 1] * decay - own)
+                peer_all = max(0.0, totals[at] * decay - own_all)
+                distinct_peer = float(distinct[at])
+            place = _place(keys, plan_key[ring, item, 2], plan_slot[ring, item, 2])
+            plan_slot[ring, item, 2] = place
+            at = plan_total[ring, item, 2]
+            org = max(0.0, weights[2 * place + 1] * decay - own) if keys[2 * place] != 0 else 0.0
+            org_all = max(0.0, totals[at] * decay - own_all)
+            distinct_org = float(distinct[at])
+            shared = shared_share(float(pairs[behaviour]), distinct_org)
+            background, mine = probabilities(
+                own, own_all, peer, peer_all, org, org_all, distinct_own, distinct_peer, distinct_org, shared
+            )
+            # most values are habits: no evidence, no logarithm
+            raw = log(background / mine) if background > mine else 0.0
+            bin_index = bin_of(raw)
+            if bin_index > 0:
+                nats = calibrated(behaviours, index, bin_index, raw, score_decay)
+                if nats > THRESHOLD_NATS:
+                    details.row[produced] = row
+                    details.behaviour[produced] = behaviour
+                    details.entity[produced] = columns[row, width - 3 + program.kind[behaviour]]
+                    details.value[produced] = columns[row, program.value[behaviour]]
+                    details.raw[produced] = raw
+                    details.nats[produced] = nats
+                    details.counts[produced, OWN] = own
+                    details.counts[produced, OWN_ALL] = own_all
+                    details.counts[produced, PEER] = peer
+                    details.counts[produced, PEER_ALL] = peer_all
+                    details.counts[produced, ORG] = org
+                    details.counts[produced, ORG_ALL] = org_all
+                    cause = cause_of[behaviour]
+                    gain = nats - THRESHOLD_NATS
+                    if gain > causes[cause]:
+                        if causes[cause] > 0.0:
+                            details.gain[winner[cause]] = 0.0
+                        total += gain - causes[cause]
+                        causes[cause] = gain
+                        winner[cause] = produced
+                        details.gain[produced] = gain
+                    else:
+                        details.gain[produced] = 0.0
+                    produced += 1
+                    if nats > strongest:
+                        strongest, best = nats, behaviour
+            bins[index, bin_index] += score_weight
+            since[index, 0] += 1.0
+            if since[index, 0] >= since[index, 1]:
+                refresh(behaviours, index)
+        stratum = slots[row]
+        bin_index = bin_of(total)
+        if total > 0.0:
+            causes[:] = 0.0
+            evidence[row], top[row] = total, best
+            p_value[row] = conformal(events, stratum, bin_index, score_decay)
+        observe(events, stratum, bin_index, score_weight)
+        if total >= hold_nats:
+            hold[row] = True
+            newest = held.ends[LAST] % held.slots.shape[0]
+            for column in range(width):
+                held.columns[newest, column] = columns[row, column]
+            held.slots[newest] = slots[row]
+            held.time_us[newest] = time_us[row]
+            held.release_us[newest] = clock[0] + hold_us
+            held.ends[LAST] += 1
+        else:
+            for item in range(plan_applies[ring]):
+                for level in range(LEVELS):
+                    key = plan_key[ring, item, level]
+                    if key == 0:
+                        continue
+                    # an entry of this event may have taken the free slot meanwhile: probe on
+                    place = _place(keys, key, plan_slot[ring, item, level])
+                    at = plan_total[ring, item, level]
+                    if keys[2 * place] == 0:
+                        keys[2 * place] = key
+                        weights[2 * place + 1] = weight
+                        meta[0] += 1
+                        distinct[at] += 1
+                        if level == ENTITY:
+                            pairs[key >> 32 & 127] += 1
+                    else:
+                        weights[2 * place + 1] += weight
+                    totals[at] += weight
+        if row + LOOK_AHEAD < last:
+            _look_ahead(sums, program, plan, columns, row + LOOK_AHEAD, slots[row + LOOK_AHEAD])
+    return last, produced, DONE
+
+
+def _empty_evidence(room: int) -> Evidence:
+    return Evidence(
+        row=np.zeros(room, np.int64),
+        behaviour=np.zeros(room, np.int16),
+        entity=np.zeros(room, np.int32),
+        value=np.zeros(room, np.int32),
+        raw=np.zeros(room),
+        nats=np.zeros(room),
+        gain=np.zeros(room),
+        counts=np.zeros((room, COUNTS), np.float32),
+    )
+
+
+def _empty_held(room: int) -> Held:
+    return Held(
+        columns=np.zeros((room, WIDTH), np.int32),
+        slots=np.zeros(room, np.int64),
+        time_us=np.zeros(room, np.int64),
+        release_us=np.zeros(room, np.int64),
+        ends=np.zeros(2, np.int64),
+    )
+
+
+class Engine:
+    """Scores events against baselines and learns them.
+
+    Parameters
+    ----------
+    baselines
+        Whose habits; learned in place.
+    calibration_half_life_days
+        Days after which a past score counts half in the tail probabilities; 10 follows a drift within days.
+    hold_days
+        How long an event of HOLD_NATS or more waits before it is learned.
+    """
+
+    def __init__(
+        self, baselines: Baselines, *, calibration_half_life_days: float = 10.0, hold_days: float = 7.0
+    ) -> None:
+        self.baselines = baselines
+        self.calibration_half_life_days = calibration_half_life_days
+        self.hold_days = hold_days
+        program = baselines.program
+        self.behaviours = empty_histograms(len(program.listed))
+        self.events = empty_histograms(len(program.classes) + 1)
+        self.held = _empty_held(HELD_ROOM)
+        self._plan = _empty_plan(len(program.kind))
+
+    @property
+    def held_count(self) -> int:
+        """Events held back now."""
+        return int(self.held.ends[LAST] - self.held.ends[FIRST])
+
+    def raw_evidence(self, batch: Batch) -> np.ndarray:
+        """Signed evidence in nats, float64 (events, behaviours), NaN where a behaviour does not apply;
+        changes nothing.
+        """
+        out = np.full((len(batch.time_us), len(self.baselines.behaviours)), np.nan)
+        decays = 2.0 ** -self.baselines.exponents(batch.time_us)
+        slots = class_slots(self.baselines.program, batch.class_uid)
+        _evidence_only(self.baselines.sums(), self.baselines.program, batch.columns, slots, decays, out)
+        return out
+
+    def score_learn(self, batch: Batch) -> Scores:
+        """Score every event and then learn it, in the order given; any chunking of one order gives the same
+        scores.
+        """
+        n = len(batch.time_us)
+        baselines = self.baselines
+        slots = class_slots(baselines.program, batch.class_uid)
+        evidence, p_value = np.zeros(n), np.ones(n)
+        top, hold = np.full(n, -1, np.int16), np.zeros(n, np.bool_)
+        details = _empty_evidence(max(1024, n // 2))
+        produced, row, state = 0, 0, -1
+        clock = np.array([baselines.watermark_us, 0], np.int64)
+        settings = np.array([baselines.half_life_us, HOLD_NATS, self.hold_days * 86_400e6])
+        ratio = baselines.half_life_days / self.calibration_half_life_days
+        while state != DONE:
+            exponents = baselines.exponents(batch.time_us)
+            clock[1] = baselines.landmark_us or 0
+            row, produced, state = _score_learn(
+                baselines.sums(),
+                baselines.program,
+                self._plan,
+                self.behaviours,
+                self.events,
+                self.held,
+                batch.columns,
+                slots,
+                exponents,
+                np.exp2(exponents),
+                np.exp2(exponents * ratio),
+                batch.time_us,
+                clock,
+                settings,
+                evidence,
+                p_value,
+                top,
+                hold,
+                details,
+                produced,
+                row,
+            )
+            if state == NEEDS_LANDMARK:
+                self._move_landmark(int(batch.time_us[row]))
+            elif state == NEEDS_ROOM:
+                baselines.make_room(int(batch.time_us[row]))
+            elif state == NEEDS_OUTPUT:
+                details = Evidence(*(_doubled(array) for array in details))
+                self._grow_held()
+        baselines.watermark_us = int(clock[0])
+        return Scores(evidence, p_value, top, hold, details.take(slice(0, produced)))
+
+    def drop_held(self, batch: Batch) -> np.ndarray:
+        """Give up held events that equal events of the batch (time and all columns); bool (n,), which of the
+        batch were held.
+        """
+        order = np.arange(self.held.ends[FIRST], self.held.ends[LAST]) % len(self.held.slots)
+        waiting: dict[tuple[int, bytes], list[int]] = {}
+        for index in order.tolist():
+            key = (int(self.held.time_us[index]), self.held.columns[index].tobytes())
+            waiting.setdefault(key, []).append(index)
+        dropped = np.zeros(len(batch.time_us), np.bool_)
+        gone = []
+        for row, time_us in enumerate(batch.time_us.tolist()):
+            found = waiting.get((time_us, batch.columns[row].tobytes()))
+            if found:
+                gone.append(found.pop())
+                dropped[row] = True
+        kept = order[~np.isin(order, gone)]
+        held = _empty_held(len(self.held.slots))
+        for name in HELD_ARRAYS:
+            getattr(held, name)[: len(kept)] = getattr(self.held, name)[kept]
+        held.ends[LAST] = len(kept)
+        self.held = held
+        return dropped
+
+    def export(self) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+        """Arrays and settings of a checkpoint: calibration histograms and held events."""
+        first, last = int(self.held.ends[FIRST]), int(self.held.ends[LAST])
+        order = np.arange(first, last) % len(self.held.slots)
+        arrays = {f"held_{name}": getattr(self.held, name)[order] for name in HELD_ARRAYS}
+        for name, histograms in (("behaviour", self.behaviours), ("event", self.events)):
+            arrays |= {f"{name}_{part}": array.copy() for part, array in histograms._asdict().items()}
+        settings: dict[str, object] = {
+            "calibration_half_life_days": self.calibration_half_life_days,
+            "hold_days": self.hold_days,
+        }
+        return arrays, settings
+
+    @classmethod
+    def restored(
+        cls, baselines: Baselines, arrays: dict[str, np.ndarray], settings: dict[str, Any]
+    ) -> Engine:
+        """The engine that was exported, over its restored baselines."""
+        engine = cls(
+            baselines,
+            calibration_half_life_days=settings["calibration_half_life_days"],
+            hold_days=settings["hold_days"],
+        )
+        engine.behaviours, engine.events = (
+            Histograms(*(arrays[f"{name}_{part}"].copy() for part in Histograms._fields))
+            for name in ("behaviour", "event")
+        )
+        count = len(arrays["held_slots"])
+        engine.held = _empty_held(max(HELD_ROOM, 2 * count))
+        for name in HELD_ARRAYS:
+            getattr(engine.held, name)[:count] = arrays[f"held_{name}"]
+        engine.held.ends[LAST] = count
+        return engine
+
+    def _move_landmark(self, time_us: int) -> None:
+        steps = self.baselines.move_landmark(time_us)
+        factor = exp(
+            -steps * 0.6931471805599453 * self.baselines.half_life_days / self.calibration_half_life_days
+        )
+        for histograms in (self.behaviours, self.events):
+            histograms.bins[:] *= factor
+            histograms.tails[:] *= factor
+
+    def _grow_held(self) -> None:
+        first, last = int(self.held.ends[FIRST]), int(self.held.ends[LAST])
+        room = len(self.held.slots)
+        if last - first < room:
+            return
+        order = np.arange(first, last) % room
+        bigger = _empty_held(2 * room)
+        for name in HELD_ARRAYS:
+            getattr(bigger, name)[: last - first] = getattr(self.held, name)[order]
+        bigger.ends[:] = 0, last - first
+        self.held = bigger
+
+
+def _doubled(array: np.ndarray) -> np.ndarray:
+    return np.concatenate([array, np.zeros_like(array)])

@@ -1,0 +1,1 @@
+"""The `habitus` command: one module a command, imported when it is called."""

@@ -1,0 +1,79 @@
+"""Entry point of `habitus`: finds the command, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from typing import Any
+
+import click
+
+from features.errors import HabitusError
+
+COMMANDS = {
+    "score": "Score log files: ranked users and hosts with reasons.",
+    "baseline": "Show what is normal for a user or host.",
+    "unlearn": "Take an incident's events out of the baselines.",
+    "simulate": "Write the logs of an invented organisation.",
+    "demo": "Score a simulated organisation and show the result.",
+    "doctor": "Check the installation and a state folder.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when the command is called, so that --help is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order they are shown."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"serving.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.option("--verbose", is_flag=True, help="Add the traceback to an error.")
+@click.version_option(package_name="habitus")
+@click.pass_context
+def cli(ctx: click.Context, verbose: bool) -> None:
+    """Behavioural detection for users, hosts and cloud accounts."""
+    ctx.obj = {"verbose": verbose}
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; exits with 0 done, 1 failed, 2 bad usage."""
+    # kernels are compiled once and kept; the user's cache folder works where the installation is read-only
+    verbose = "--verbose" in (sys.argv[1:] if arguments is None else arguments)
+    try:
+        cli.main(args=arguments, prog_name="habitus", standalone_mode=False)
+    except click.exceptions.Exit as finished:
+        sys.exit(finished.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # the reader of our output went away (a pager, head): nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except (HabitusError, OSError) as error:
+        if verbose:
+            traceback.print_exc()
+        click.echo(f"habitus: {error}", err=True)
+        sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,1 @@
+"""Learn from history, measure honestly, learn from analysts, promote or refuse."""

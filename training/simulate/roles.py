@@ -1,0 +1,84 @@
+"""Kinds of jobs, what each needs, and names to give to people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.simulate.catalogue import (
+    ACROBAT,
+    ADMIN_WINDOWS,
+    DEVELOPER_LINUX,
+    DEVELOPER_WINDOWS,
+    DISPATCH,
+    FINANCE,
+    MARKETING,
+    SALES,
+    WORD,
+    Program,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A kind of job.
+
+    Attributes
+    ----------
+    part
+        Share of the people.
+    shares
+        File shares that the job needs, most used first.
+    web, files, cloud_files, launches, calls, remote
+        Mean numbers a working day: web requests, files of shares, files in the cloud, program starts, cloud
+        API calls, sessions on servers.
+    start_hour
+        Mean local hour at which work begins.
+    home
+        Mean share of days worked from home.
+    linux
+        Share of people whose workstation runs Linux.
+    """
+
+    name: str
+    part: float
+    programs: tuple[Program, ...]
+    shares: tuple[str, ...]
+    web: float = 34.0
+    files: float = 26.0
+    cloud_files: float = 20.0
+    launches: float = 36.0
+    calls: float = 0.0
+    remote: float = 0.0
+    start_hour: float = 8.6
+    home: float = 0.35
+    linux: float = 0.0
+
+
+ROLES = (
+    Role("engineering", 0.30, DEVELOPER_WINDOWS, ("Engineering", "Projects", "Public"), files=10,
+         cloud_files=10, launches=60, calls=26, remote=1.6, start_hour=9.3, home=0.55, linux=0.55),
+    Role("sales", 0.19, SALES, ("Sales", "Projects", "Public", "Marketing"), cloud_files=30, home=0.5),
+    Role("finance", 0.13, FINANCE, ("Finance", "Public", "People"), files=46, web=26, start_hour=8, home=0.25),
+    Role("dispatch", 0.12, DISPATCH, ("Dispatch", "Public", "Sales"), files=34, start_hour=7.2, home=0.1),
+    Role("marketing", 0.10, MARKETING, ("Marketing", "Public", "Projects"), web=48, cloud_files=30),
+    Role("people", 0.06, (ACROBAT, WORD), ("People", "Public", "Finance"), files=30),
+    Role("it", 0.10, ADMIN_WINDOWS, ("IT", "Public", "Projects"), launches=52, calls=8, remote=4.5,
+         start_hour=8.2),
+)  # fmt: skip
+LINUX_PROGRAMS = {"engineering": DEVELOPER_LINUX}
+
+GIVEN_NAMES = (
+    "anna", "ben", "carla", "david", "elif", "frank", "grace", "hannes", "ines", "jonas", "katrin", "lars",
+    "maya", "nils", "olga", "paul", "rosa", "stefan", "tara", "uwe", "vera", "willem", "yara", "zoe", "amit",
+    "bhavna", "chloe", "derek", "emma", "finn", "george", "helen", "imran", "jill", "kofi", "lena", "marco",
+    "nadia", "oscar", "priya", "quentin", "rahul", "sofia", "tom", "usha", "viktor", "wendy", "xenia",
+    "yusuf", "zara", "arjun", "beth", "colin", "deepa", "erik", "fatma", "greta", "henry", "isla", "jan",
+)  # fmt: skip
+FAMILY_NAMES = (
+    "keller", "brandt", "wolf", "schaefer", "lorenz", "peters", "jansen", "krause", "vogel", "hansen",
+    "ahmed", "patel", "sharma", "iyer", "nair", "rao", "gupta", "kulkarni", "walker", "hughes", "price",
+    "cooper", "barnes", "foster", "reed", "murphy", "shaw", "clarke", "bennett", "hayes", "torres", "rivera",
+    "morgan", "bailey", "cruz", "long", "diaz", "ross", "perry", "marsh", "lindner", "sommer", "winter",
+    "busch", "engel", "graf", "kern", "ritter", "seidel", "voss", "arndt", "thoma", "moreau", "costa",
+    "novak", "kowalski", "yilmaz", "demir", "petrov", "marin", "okafor", "mensah",
+)  # fmt: skip

@@ -1,0 +1,259 @@
+"""From a seed to files: days in order, events of a day in order, and the ground truth beside them.
+
+A simulation is written as events.ndjson (OCSF 1.8, one event a line, in order of time), directory.csv,
+labels.ndjson (the planted campaigns) and oddities.ndjson (the benign ones). Nothing but the last two says
+which is which. Memory does not grow with the number of days.
+"""
+
+from __future__ import annotations
+
+import csv
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from features.errors import InputError
+from training.simulate import incidents, machines, oddities, organisation, plan, rollout, routine
+from training.simulate.chance import Chance
+from training.simulate.plan import World
+from training.simulate.worktime import HOUR_MS, Day
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from training.simulate.incidents import Campaign
+    from training.simulate.oddities import Episode
+    from training.simulate.records import Record
+
+SEED, DAYS, USERS = 7, 21, 60
+START = date(2026, 2, 2)
+LIMITS = {"seed": (0, 2**32 - 1), "days": (8, 1000), "users": (8, 20_000)}
+_EARLIEST_LOCAL_MS = 12 * HOUR_MS
+"""No site's calendar day begins earlier than this before midnight UTC."""
+
+
+class Label(msgspec.Struct, gc=False):
+    """Ground truth of one campaign at one entity on one UTC day, from its first to its last event there."""
+
+    campaign: str
+    kind: str
+    day: str
+    entity_kind: str
+    entity: str
+    start: str
+    end: str
+    event_uids: list[str]
+
+
+class Oddity(msgspec.Struct, gc=False):
+    """A benign oddity that came about: who, and on which days (by the calendar of the person's site)."""
+
+    oddity: str
+    kind: str
+    entity_kind: str
+    entity: str
+    days: list[str]
+
+
+@dataclass
+class Summary:
+    """What was written."""
+
+    events: int = 0
+    bytes: int = 0
+    people: int = 0
+    hosts: int = 0
+    attack_events: int = 0
+    campaigns: list[Campaign] = field(default_factory=list)
+    oddities: int = 0
+
+
+class Simulation:
+    """One organisation over some days.
+
+    Parameters
+    ----------
+    seed
+        0 to 2^32 - 1; the same arguments give the same bytes.
+    users
+        People with a desk (8 to 20,000); service, shared and administrator accounts come on top.
+    days
+        Calendar days in UTC (8 to 1,000).
+    start
+        First day.
+
+    Raises
+    ------
+    InputError
+        If an argument is out of its range.
+    """
+
+    def __init__(self, seed: int = SEED, users: int = USERS, days: int = DAYS, start: date = START) -> None:
+        for name, value in (("seed", seed), ("days", days), ("users", users)):
+            low, high = LIMITS[name]
+            if not low <= value <= high:
+                raise InputError(f"--{name} {value}: give a number from {low} to {high}")
+        if not date(1990, 1, 1) <= start <= date(2090, 1, 1):
+            raise InputError(f"--start {start}: give a date from 1990-01-01 to 2090-01-01")
+        self.seed, self.days, self.start = seed, days, start
+        self.world = World(organisation.build(seed, users))
+        campaigns = incidents.campaigns_in(users)
+        self.episodes = oddities.plan_episodes(self.world.organisation, start, days, campaigns)
+        unsettled = {
+            episode.person.name
+            for episode in self.episodes
+            if episode.kind in ("new_hire", "new_workstation")
+        }
+        self.campaigns = incidents.plan_campaigns(self.world, start, days, unsettled)
+        self.shown: dict[int, list[str]] = {}
+        """Days on which oddities came about, by their number."""
+        self._by_person: dict[str, list[Episode]] = {}
+        for episode in self.episodes:
+            self._by_person.setdefault(episode.person.name, []).append(episode)
+
+    def __iter__(self) -> Iterator[list[Record]]:
+        """Records of one UTC day after the other, each day in order of time."""
+        begin = Day(0, self.start).midnight_ms
+        end = Day(self.days, self.start + timedelta(days=self.days)).midnight_ms
+        records = self.world.sensors.records
+        for index in range(self.days):
+            day = Day(index, self.start + timedelta(days=index))
+            self._live(day)
+            last = index == self.days - 1
+            until = end if last else day.midnight_ms + 24 * HOUR_MS - _EARLIEST_LOCAL_MS
+            # what lies beyond the calendar day (evenings in the west, long nights) waits for its turn
+            records.sort(key=lambda record: record[:2])
+            count = next(
+                (place for place, record in enumerate(records) if record.time_ms >= until), len(records)
+            )
+            ready = [record for record in records[:count] if record.time_ms >= begin]
+            del records[:count]
+            yield ready
+
+    def _live(self, day: Day) -> None:
+        world = self.world
+        plans = {}
+        for person in world.organisation.people:
+            today = plan.make(world, person, day)
+            episodes = [
+                one for one in self._by_person.get(person.name, ()) if oddities.reaches(one, day.index)
+            ]
+            for episode in episodes:
+                oddities.adjust(world, today, episode)
+            routine.live(world, today)
+            for episode in episodes:
+                if oddities.act(world, today, episode):
+                    self.shown.setdefault(episode.number, []).append(day.date.isoformat())
+            rollout.wave(world, today)
+            plans[person.name] = today
+        machines.run(world, day)
+        for campaign in self.campaigns:
+            incidents.act(world, campaign, plans[campaign.person.name])
+
+
+def write(simulation: Simulation, folder: Path) -> Summary:
+    """Write a simulation into a folder (made if missing; its own four files are replaced)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = Summary(
+        people=len(simulation.world.organisation.people), hosts=len(simulation.world.organisation.hosts)
+    )
+    labels = _Labels(simulation)
+    with ExitStack() as stack:
+        out = stack.enter_context((folder / "events.ndjson.part").open("wb"))
+        for index, records in enumerate(simulation):
+            uids = _uids(simulation.seed, index, len(records))
+            lines = [
+                f'{{"metadata":{{"uid":"{uid}",{record.body}\n'
+                for uid, record in zip(uids, records, strict=True)
+            ]
+            summary.bytes += out.write("".join(lines).encode())
+            summary.events += len(lines)
+            for uid, record in zip(uids, records, strict=True):
+                if record.mark is not None:
+                    labels.add(uid, record)
+    (folder / "events.ndjson.part").replace(folder / "events.ndjson")
+    _write_directory(simulation, folder / "directory.csv")
+    (folder / "labels.ndjson").write_bytes(msgspec.json.Encoder().encode_lines(labels.found()))
+    happened = _oddities(simulation)
+    (folder / "oddities.ndjson").write_bytes(msgspec.json.Encoder().encode_lines(happened))
+    summary.attack_events, summary.campaigns, summary.oddities = (
+        labels.events,
+        simulation.campaigns,
+        len(happened),
+    )
+    return summary
+
+
+def _uids(seed: int, index: int, n: int) -> list[str]:
+    """Unique ids of one day's events, shaped as version 4 UUIDs (RFC 9562)."""
+    text = Chance(seed, "uid", index).hexadecimal(16 * n)
+    parts = (text[at : at + 32] for at in range(0, len(text), 32))
+    return [f"{part[:8]}-{part[8:12]}-4{part[13:16]}-a{part[17:20]}-{part[20:]}" for part in parts]
+
+
+def _stamp(time_ms: int) -> str:
+    return (
+        datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
+
+
+class _Labels:
+    """Gathers the ground truth while events are written; small, because campaigns are."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._campaigns = {campaign.number: campaign for campaign in simulation.campaigns}
+        self._found: dict[tuple[int, str, str, str], Label] = {}
+        self.events = 0
+
+    def add(self, uid: str, record: Record) -> None:
+        """Take in one planted event, in order of time."""
+        mark = record.mark
+        if mark is None:
+            return
+        self.events += 1
+        stamp = _stamp(record.time_ms)
+        campaign = self._campaigns[mark.campaign]
+        for kind, entity in mark.entities:
+            key = (mark.campaign, stamp[:10], kind, entity)
+            label = self._found.get(key)
+            if label is None:
+                label = Label(campaign.name, campaign.kind, stamp[:10], kind, entity, stamp, stamp, [])
+                self._found[key] = label
+            label.end = stamp
+            label.event_uids.append(uid)
+
+    def found(self) -> list[Label]:
+        """Labels by campaign, day and entity."""
+        return [self._found[key] for key in sorted(self._found)]
+
+
+def _oddities(simulation: Simulation) -> list[Oddity]:
+    by_number = {episode.number: episode for episode in simulation.episodes}
+    return [
+        Oddity(f"o{number:04d}", by_number[number].kind, "user", by_number[number].person.name, days)
+        for number, days in sorted(simulation.shown.items())
+    ]
+
+
+def _write_directory(simulation: Simulation, path: Path) -> None:
+    """People by department, accounts of other kinds, machines by kind; names as events' names come out."""
+    org = simulation.world.organisation
+    owners = {person.workstation.name: person.name for person in org.people}
+    heavy = {"domain controller": "3", "file server": "2", "database": "2", "backup server": "2"}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("entity_kind", "entity", "group", "weight", "owner"))
+        for person in org.people:
+            rows.writerow(("user", person.name, person.role.name, "1", ""))
+        for name, account in org.admins.items():
+            rows.writerow(("user", account.name, "administrators", "2", name))
+        for account in (*org.services.values(), *org.shared):
+            rows.writerow(("user", account.name, "shared" if account in org.shared else "services", "1", ""))
+        for host in org.hosts:
+            rows.writerow(
+                ("host", host.name.lower(), host.kind, heavy.get(host.kind, "1"), owners.get(host.name, ""))
+            )

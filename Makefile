@@ -5,10 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := features models training serving
 
-# numba keys a compiled kernel by the one file that defines it and so misses changes in what it calls; the folder named
-# here changes with all of them. tools/kernel_cache.py says more. (Tests do the same in tests/conftest.py.)
-WITH_KERNELS = NUMBA_CACHE_DIR="$$($(BIN)/python tools/kernel_cache.py)"
-
 COVERAGE := $(addprefix --cov=,$(PACKAGES)) --cov-branch --cov-report=term --cov-report=xml:.cache/coverage.xml
 
 # More arguments for pytest: make test ARGS="-k interner -x"
@@ -33,7 +29,7 @@ setup-notebooks:
 	@bash tools/setup.sh dev notebooks
 
 run: setup ## start the service with a demo organisation and print the console's address
-	@$(WITH_KERNELS) $(BIN)/habitus demo
+	@$(BIN)/habitus demo
 
 test: setup ## every test that needs nothing else and takes seconds, with branch coverage
 	@mkdir -p .cache
@@ -65,12 +61,12 @@ check: format-check lint types layers test ## all of the above, as CI does
 
 bench: setup-bench ## speed and detection quality beside peers: benchmarks/bench_*.py (ARGS is handed on)
 	@found=0; for file in benchmarks/bench_*.py; do [ -e "$$file" ] || continue; found=1; \
-	    echo "== $$file"; $(WITH_KERNELS) $(BIN)/python "$$file" $(ARGS) || exit 1; done; \
+	    echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; done; \
 	    [ "$$found" = 1 ] || echo 'benchmarks/ holds no bench_*.py yet'
 
 notebooks: setup-notebooks ## execute every notebook from top to bottom; one that fails fails the target
 	@found=0; for file in notebooks/*.ipynb; do [ -e "$$file" ] || continue; found=1; \
-	    echo "== $$file"; $(WITH_KERNELS) $(BIN)/jupyter-execute --timeout=600 "$$file" || exit 1; done; \
+	    echo "== $$file"; $(BIN)/jupyter-execute --timeout=600 "$$file" || exit 1; done; \
 	    [ "$$found" = 1 ] || echo 'notebooks/ holds no .ipynb yet'
 
 lock: ## resolve all dependencies anew and rewrite constraints.txt

@@ -15,10 +15,12 @@ import numpy as np
 from features import sketch
 from features.behaviours import BEHAVIOURS, ENTITY_KINDS, VALUE_COLUMNS, Behaviour
 from features.entities import KINDS, UNIT, Entities
-from features.errors import StateError
+from features.errors import InputError, StateError
 from features.interner import StringTable
 from features.kernel import (
     DONE,
+    LEVELS,
+    MIN_EXPONENT,
     NEEDS_LANDMARK,
     Sums,
     class_slots,
@@ -68,6 +70,9 @@ class Baselines:
         floor: float = 2.0**-10,
         behaviours: tuple[Behaviour, ...] = BEHAVIOURS,
     ) -> None:
+        least = 10 * LEVELS * len(behaviours)
+        if max_entries < least:
+            raise InputError(f"max_entries is {max_entries}: one event can touch {least // 10}, so allow at least {least}")
         self.half_life_days = half_life_days
         self.max_entries = max_entries
         self.floor = floor
@@ -112,7 +117,8 @@ class Baselines:
         """Half-lives from the landmark to each time; sets the landmark from the first event of all."""
         if self.landmark_us is None and len(time_us):
             self.landmark_us = self._grid(int(time_us[0]))
-        return (time_us - np.int64(self.landmark_us or 0)) / self.half_life_us
+        exponents = (time_us - np.int64(self.landmark_us or 0)) / self.half_life_us
+        return np.clip(exponents, MIN_EXPONENT, -MIN_EXPONENT, out=exponents)
 
     def _grid(self, time_us: int) -> int:
         # landmarks lie on multiples of the half-life: moving one, or merging two, scales by an exact power of
@@ -134,7 +140,8 @@ class Baselines:
     def decay(self, at_us: int | None = None) -> float:
         """Factor that turns stored weights into weights as of a time (default: the newest event learned)."""
         at = self.watermark_us if at_us is None else at_us
-        return float(2.0 ** -((at - (self.landmark_us or 0)) / self.half_life_us))
+        exponent = (at - (self.landmark_us or 0)) / self.half_life_us
+        return float(2.0 ** -min(max(exponent, MIN_EXPONENT), -MIN_EXPONENT))
 
     # ---------------------------------------------------------------- learning
 
@@ -154,6 +161,7 @@ class Baselines:
             pairs=self._pairs,
             group=self.entities.group,
             organisation=np.array(self.entities.organisation, np.int64),
+            limit=self.max_entries,
         )
 
     def learn(self, batch: Batch) -> None:
@@ -175,6 +183,7 @@ class Baselines:
         slots = class_slots(self.program, batch.class_uid)
         exponents = self.exponents(batch.time_us)
         missing = unlearn_rows(self.sums(), self.program, batch.columns, slots, exponents)
+        self._recount()  # a total that was mostly the weight of one odd clock has lost its other digits
         return float(missing) * self.decay()
 
     def make_room(self, now_us: int) -> None:
@@ -182,29 +191,39 @@ class Baselines:
         extra = max(1024, 4 * len(self.behaviours))
         if len(self) + extra < self.max_entries:
             room = min(len(self) * (sketch.GROWTH - 1) + extra, self.max_entries - len(self))
-            self._drop_below(self.floor / self.decay(now_us))
+            self._drop(self._below(self.floor / self.decay(now_us)), now_us)
             if sketch.needs_growth(self._table, int(room * 0.1) + extra):
                 self._table = sketch.grown(self._table, int(room))
             return
-        weights = self._table.weights[1::2][self._table.keys[0::2] != 0]
-        keep = max(1, int(self.max_entries * 0.9))
-        threshold = (
-            np.partition(weights, len(weights) - keep)[len(weights) - keep] if len(weights) > keep else 0.0
-        )
-        self._drop_below(max(float(threshold), self.floor / self.decay(now_us)))
+        surplus = len(self) - int(self.max_entries * 0.9)
+        self._drop(self._below(self.floor / self.decay(now_us)) | self._lightest(surplus), now_us)
         if sketch.needs_growth(self._table, extra):
             self._table = sketch.grown(self._table, extra)
 
-    def _drop_below(self, threshold: float) -> None:
-        self._drop((self._table.keys[0::2] != 0) & (self._table.weights[1::2] < threshold))
+    def _below(self, threshold: float) -> np.ndarray:
+        light: np.ndarray = (self._table.keys[0::2] != 0) & (self._table.weights[1::2] < threshold)
+        return light
 
-    def _drop(self, light: np.ndarray) -> None:
+    def _lightest(self, count: int) -> np.ndarray:
+        """The `count` lightest entries, bool by slot. Of equal ones the larger key goes: the place of a slot decides nothing."""
+        chosen = np.zeros(self._table.capacity, np.bool_)
+        if count > 0:
+            used = np.flatnonzero(self._table.keys[0::2])
+            keys, weights = self._table.keys[2 * used], self._table.weights[2 * used + 1]
+            heaviest = np.partition(weights, count - 1)[count - 1]
+            tied = np.flatnonzero(weights == heaviest)
+            tied = tied[np.argsort(-keys[tied])]
+            chosen[used[weights < heaviest]] = True
+            chosen[used[tied[: count - int(chosen.sum())]]] = True
+        return chosen
+
+    def _drop(self, light: np.ndarray, now_us: int) -> None:
         keys, weights = self._table.keys[0::2], self._table.weights[1::2]
         count = int(light.sum())
         if not count:
             return
         self.dropped_entries += count
-        self.dropped_weight += float(weights[light].sum()) * self.decay()
+        self.dropped_weight += float(weights[light].sum()) * self.decay(now_us)
         kept = (keys != 0) & ~light
         capacity = self._table.capacity
         pairs = np.empty(2 * int(kept.sum()), np.int64)
@@ -238,13 +257,16 @@ class Baselines:
         entities = self._adopt(other.entities, values)
         keys, weights = sketch.entries(other._table)
         entity, behaviour, value = sketch.unpack(keys)
-        pairs = np.empty(2 * len(keys), np.int64)
+        weights = weights * 2.0 ** ((other.landmark_us - (self.landmark_us or 0)) / self.half_life_us)
+        refused = entities[entity] == 0
+        self.dropped_entries += int(refused.sum())
+        self.dropped_weight += float(weights[refused].sum()) * self.decay(max(self.watermark_us, other.watermark_us))
+        entity, behaviour, value, weights = (a[~refused] for a in (entity, behaviour, value, weights))
+        pairs = np.empty(2 * len(entity), np.int64)
         pairs[0::2] = entities[entity] << 39 | behaviour << 32 | values[value]
-        pairs.view(np.float64)[1::2] = weights * 2.0 ** (
-            (other.landmark_us - (self.landmark_us or 0)) / self.half_life_us
-        )
-        if sketch.needs_growth(self._table, len(keys)):
-            self._table = sketch.grown(self._table, len(keys))
+        pairs.view(np.float64)[1::2] = weights
+        if sketch.needs_growth(self._table, len(entity)):
+            self._table = sketch.grown(self._table, len(entity))
         self._table.meta[sketch.ENTRIES] += sketch.insert_all(
             self._table.keys, self._table.weights, pairs, pairs.view(np.float64)
         )
@@ -252,7 +274,7 @@ class Baselines:
         self.watermark_us = max(self.watermark_us, other.watermark_us)
         self.dropped_entries += other.dropped_entries
         self.dropped_weight += other.dropped_weight
-        while len(self) > self.max_entries:
+        if len(self) > self.max_entries:
             self.make_room(self.watermark_us)
 
     def _adopt(self, other: Entities, values: np.ndarray) -> np.ndarray:
@@ -291,7 +313,7 @@ class Baselines:
         gone = np.zeros(self.entities.end, np.bool_)
         gone[ids[np.argsort(weight, kind="stable")[:count]]] = True
         keys = self._table.keys[0::2]
-        self._drop((keys != 0) & gone[keys >> 39])
+        self._drop((keys != 0) & gone[keys >> 39], self.watermark_us)
         return count
 
     def renumber(self, keep_entities: np.ndarray, keep_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -403,7 +425,7 @@ class Baselines:
 
     def export(self) -> tuple[dict[str, np.ndarray], dict[str, object]]:
         """Arrays and settings of a checkpoint (data only)."""
-        keys, weights = sketch.entries(self._table)
+        keys, weights = sketch.layout(self._table)
         sums = self.sums()
         end = self.entities.end
         blob, offsets = self.values.export()
@@ -424,6 +446,7 @@ class Baselines:
             "floor": self.floor,
             "landmark_us": self.landmark_us,
             "watermark_us": self.watermark_us,
+            "capacity": self._table.capacity,
             "dropped_entries": self.dropped_entries,
             "dropped_weight": self.dropped_weight,
             "refused_entities": self.entities.refused,
@@ -457,7 +480,7 @@ class Baselines:
         new.watermark_us = settings["watermark_us"]
         new.dropped_entries = settings["dropped_entries"]
         new.dropped_weight = settings["dropped_weight"]
-        new._table = sketch.from_entries(arrays["keys"], arrays["weights"])
+        new._table = sketch.from_entries(arrays["keys"], arrays["weights"], settings["capacity"])
         new._recount()
         new._totals[: len(arrays["totals"])] = arrays["totals"]
         return new

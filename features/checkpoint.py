@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 ARRAYS, MANIFEST, CURRENT = "arrays.safetensors", "manifest.json", "CURRENT"
+PREFIX, NONE = "checkpoint-", b"none"
+_NAME = re.compile(PREFIX + r"[0-9]{6,18}")
 
 
 def write(folder: Path, arrays: dict[str, np.ndarray], settings: dict[str, Any], schema: str) -> None:
@@ -32,8 +35,10 @@ def write(folder: Path, arrays: dict[str, np.ndarray], settings: dict[str, Any],
     fsync the folder again, 5 remove older checkpoints.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    number = 1 + max((int(path.name.rpartition("-")[2]) for path in folder.glob("checkpoint-*")), default=0)
-    name = f"checkpoint-{number:06d}"
+    if not (folder / CURRENT).exists():
+        _write_synced(folder / CURRENT, NONE)  # from here on, a folder without it has lost it
+    number = 1 + max((int(path.name[len(PREFIX) :]) for path in _checkpoints(folder)), default=0)
+    name = f"{PREFIX}{number:06d}"
     target = folder / name
     target.mkdir()
     content = save(arrays)
@@ -49,7 +54,7 @@ def write(folder: Path, arrays: dict[str, np.ndarray], settings: dict[str, Any],
     _write_synced(folder / (CURRENT + ".new"), name.encode())
     (folder / (CURRENT + ".new")).replace(folder / CURRENT)  # 3
     _sync_folder(folder)  # 4
-    for old in folder.glob("checkpoint-*"):  # 5
+    for old in _checkpoints(folder):  # 5
         if old.name != name:
             shutil.rmtree(old, ignore_errors=True)
 
@@ -59,10 +64,13 @@ def read(folder: Path, schema: str) -> tuple[dict[str, np.ndarray], dict[str, An
     schema.
     """
     pointer = folder / CURRENT
-    if not pointer.exists():
+    if not pointer.exists() and not _checkpoints(folder):
         return None
-    name = pointer.read_text().strip()
-    if "/" in name or not name.startswith("checkpoint-"):
+    content = pointer.read_bytes() if pointer.exists() else b""
+    if content == NONE:
+        return None
+    name = content.decode("ascii", "replace")
+    if not _NAME.fullmatch(name):
         raise StateError(
             f"{pointer}: does not name a checkpoint; restore the folder from a back-up or start a new one"
         )
@@ -90,8 +98,15 @@ def read(folder: Path, schema: str) -> tuple[dict[str, np.ndarray], dict[str, An
         raise StateError(f"{target / ARRAYS}: not a safetensors file ({error})") from error
 
 
+def _checkpoints(folder: Path) -> list[Path]:
+    return [path for path in folder.glob(PREFIX + "*") if _NAME.fullmatch(path.name)]
+
+
 def _sealed(manifest: dict[str, Any]) -> bytes:
-    body = json.dumps(manifest, indent=1, sort_keys=True)
+    return _seal(json.dumps(manifest, indent=1, sort_keys=True))
+
+
+def _seal(body: str) -> bytes:
     return json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "manifest": body}).encode()
 
 
@@ -99,10 +114,10 @@ def _unsealed(content: bytes, path: Path) -> dict[str, Any]:
     try:
         outer = json.loads(content)
         body = outer["manifest"]
-        if hashlib.sha256(body.encode()).hexdigest() != outer["sha256"]:
+        if _seal(body) != content:  # to the byte: JSON has room for changes that mean nothing
             raise StateError(f"{path}: does not match its checksum; restore it from a back-up")
         manifest: dict[str, Any] = json.loads(body)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StateError(f"{path}: is no manifest of habitus") from error
     return manifest
 

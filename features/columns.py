@@ -14,7 +14,7 @@ from numba import njit
 
 from features import enrich, identity, shapes
 from features.behaviours import COLUMN, WIDTH
-from features.events import ACTIVITY_NAMES, CLASS_NAMES
+from features.events import ACTIVITY_NAMES, CLASS_NAMES, DNS_ACTIVITY, HTTP_ACTIVITY
 from features.interner import StringTable
 from features.intmap import IntMap, slot_of
 from features.rows import PARTS, RAW_COLUMNS
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from features.rows import RawRows
 
 RAW = {name: index for index, name in enumerate(RAW_COLUMNS)}
+WEB_CLASSES = (HTTP_ACTIVITY, DNS_ACTIVITY)
 MEMO_STRINGS = 2_000_000
 MEMO_BYTES = 256 << 20
 DERIVED = 3
@@ -39,7 +40,7 @@ _VALUES_OF_RAW = {
     "host": ("host",),
     "src_ip": ("src_ip", "src_net", "src_country"),
     "src_host": ("src_host",),
-    "dst_host": ("dst",),
+    "dst_host": ("dst",),  # and its registered domain, see `Columniser._name_web_destinations`
     "dst_ip": ("dst", "dst_net"),
     "process": ("process",),
     "parent_process": ("parent_process",),
@@ -273,9 +274,16 @@ class Columniser:
             np.array([RAW[name] for name in ("user", "host", "src_ip")]),
             columns,
         )
+        self._name_web_destinations(rows, columns)
         src_ip = columns[:, COLUMN["src_ip"]].copy()
         _drop_self_sources(columns, *(COLUMN[name] for name in ("host", "src_ip", "src_net", "src_country")))
         return Batch(rows.time_us, rows.class_uid, src_ip, columns)
+
+    def _name_web_destinations(self, rows: RawRows, columns: np.ndarray) -> None:
+        """A web server is known by its registered domain: `www` of one site is not `www` of another."""
+        web = np.flatnonzero(np.isin(rows.class_uid, WEB_CLASSES))
+        domains = self._derived[rows.raw[web, RAW["dst_host"]], 1]
+        columns[web[domains > 0], COLUMN["dst"]] = domains[domains > 0]
 
     def _resolve_new(self) -> None:
         count = len(self.memo)
@@ -296,26 +304,27 @@ class Columniser:
 
     def _resolve_some(self, pending: list[int]) -> None:
         texts: list[str] = []
-        places: list[tuple[int, int]] = []
-        people: list[list[tuple[int, str]]] = [[], [], []]
-        for index in pending:
-            column = self.memo.prefix_of(index)
-            reduced = self._reduce[column](self.memo[index])
+        indexes: list[int] = []
+        positions: list[int] = []
+        people: tuple[list[int], ...] = ([], [], [])
+        columns, raws = self.memo.prefixed(pending)
+        for index, column, raw in zip(pending, columns, raws, strict=True):
+            reduced = self._reduce[column](raw)
             for position, value in enumerate(reduced):
-                texts.append(value)
-                places.append((index, position))
+                if value:
+                    texts.append(value)
+                    indexes.append(index)
+                    positions.append(position)
             kind = _ENTITY_OF_RAW.get(column, -1)
             if kind >= 0 and reduced[0]:
-                people[kind].append((index, reduced[0]))
+                people[kind].append(index)
                 if kind == 0 and reduced[0].startswith("S-1-"):
                     self._by_sid.append(index)
-        ids = self._values.intern_many(texts)
-        for (index, position), value_id in zip(places, ids.tolist(), strict=True):
-            self._derived[index, position] = value_id
+        self._derived[pending] = 0
+        self._derived[indexes, positions] = self._values.intern_many(texts)
         for kind, found in enumerate(people):
             if found:
-                names = self._values.intern_many([name for _, name in found])
-                self._entity[[index for index, _ in found]] = self._entities.ids(kind, names)
+                self._entity[found] = self._entities.ids(kind, self._derived[found, 0])
 
     def _resolve_pairs(self, pairs: np.ndarray) -> None:
         found = np.empty(65_536, np.int64)
@@ -375,7 +384,7 @@ def _reducers(
         "src_ip": source_address,
         "src_host": one(identity.host),
         "dst_ip": destination,
-        "dst_host": one(identity.host),
+        "dst_host": lambda text: (identity.host(text), enrich.registered_domain(text)),
         "process": one(shapes.process_name),
         "parent_process": one(shapes.process_name),
         "command": one(shapes.command_shape),

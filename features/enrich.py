@@ -1,7 +1,8 @@
 """What an address, a user agent or an Internet name stands for: offline, bounded, total for hostile text.
 
-Nothing is fetched: countries come from a bundled database (features/data/README.md), families of user agents
-from the rules of ua-parser, registered domains from the list that publicsuffixlist ships.
+Nothing is fetched: countries and autonomous systems come from bundled databases (features/data/README.md),
+families of user agents from the rules of ua-parser, registered domains from the list that publicsuffixlist
+ships.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ipaddress
 import re
 from functools import lru_cache
 from pathlib import Path
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import TYPE_CHECKING, Final, Self
 
 import maxminddb
@@ -59,24 +61,31 @@ _CLASSES_6: Final = (
     ("100::/64", "reserved"),
     ("2000::/3", "public"),
 )
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_NAT64: Final = b"\0\x64\xff\x9b" + bytes(8)
+"""64:ff9b::/96 (RFC 6052): the last four bytes are an IPv4 address."""
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+_UNSPECIFIED: Final = bytes(16)
 
 
-@lru_cache(maxsize=1)
-def _class_networks() -> tuple[tuple[tuple[int, int, str], ...], tuple[tuple[int, int, str], ...]]:
-    """Mask, network and class for both families, as integers: a look-up only compares."""
-    four = [(ipaddress.IPv4Network(text), name) for text, name in _CLASSES_4]
-    six = [(ipaddress.IPv6Network(text), name) for text, name in _CLASSES_6]
-    return (
-        tuple((int(net.netmask), int(net.network_address), name) for net, name in four),
-        tuple((int(net.netmask), int(net.network_address), name) for net, name in six),
+def _by_first_byte(
+    classes: tuple[tuple[str, str], ...], bits: int
+) -> tuple[tuple[tuple[int, int, str], ...], ...]:
+    """Mask, network and class of what touches each first byte: most IPv4 addresses compare with nothing."""
+    networks = [(ipaddress.ip_network(text), name) for text, name in classes]
+    shift = bits - 8
+    return tuple(
+        tuple(
+            (int(network.netmask), int(network.network_address), name)
+            for network, name in networks
+            if int(network.network_address) >> shift <= byte <= int(network.broadcast_address) >> shift
+        )
+        for byte in range(256)
     )
 
 
-@lru_cache(maxsize=_CACHE_SIZE)
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    normal = identity.ip(text)
-    return ipaddress.ip_address(normal) if normal else None
+@lru_cache(maxsize=1)
+def _class_networks() -> tuple[tuple[tuple[tuple[int, int, str], ...], ...], ...]:
+    return _by_first_byte(_CLASSES_4, 32), _by_first_byte(_CLASSES_6, 128)
 
 
 def address_class(ip: str) -> str:
@@ -90,35 +99,60 @@ def address_class(ip: str) -> str:
 
 @lru_cache(maxsize=_CACHE_SIZE)
 def _address_class(ip: str) -> str:
+    return _place(ip)[0]
+
+
+def _packed_6(text: str) -> bytes:
+    """Bytes of a plain IPv6 address, b"" for other text: many times faster than the module ipaddress."""
+    try:
+        return inet_pton(AF_INET6, text)
+    except (OSError, ValueError):  # NUL and lone surrogates are ValueErrors
+        return b""
+
+
+def _place(text: str) -> tuple[str, str]:
+    """Class of an address and the address itself; NAT64 and mapped ones give both of the IPv4 inside."""
+    address, packed = text, _packed_6(text) if ":" in text else b""
+    if not packed:  # IPv4, or a spelling with brackets, a port or a zone
+        address = identity.ip(text)
+        packed = _packed_6(address) if ":" in address else b""
+    if not address or packed == _UNSPECIFIED:
+        return "", ""
     four, six = _class_networks()
-    normal = identity.ip(ip)
-    if normal and ":" not in normal:
-        first, second, third, fourth = map(int, normal.split("."))
-        number = first << 24 | second << 16 | third << 8 | fourth
-        return next((name for mask, network, name in four if number & mask == network), "public")
-    address = _address(ip)
-    if address is None:
-        return ""
-    if isinstance(address, ipaddress.IPv6Address) and address in _NAT64:
-        address = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-    number = int(address)
-    is_four = isinstance(address, ipaddress.IPv4Address)
-    for mask, network, name in four if is_four else six:
-        if number & mask == network:
-            return name
-    return "public" if is_four else "reserved"
+    if packed:
+        if packed.startswith((_NAT64, _MAPPED)):
+            return _place(inet_ntop(AF_INET, packed[12:]))
+        candidates, other = six[packed[0]], "reserved"
+    else:
+        packed = inet_pton(AF_INET, address)
+        candidates, other = four[packed[0]], "public"
+    if candidates:
+        number = int.from_bytes(packed, "big")
+        for mask, network, name in candidates:
+            if number & mask == network:
+                return name, address
+    return other, address
 
 
-def _subnet(ip: str, bits_4: int, bits_6: int) -> str:
-    normal = identity.ip(ip)
-    if normal and ":" not in normal:  # the common case, without the slow address classes
-        octets = normal.split(".")[: bits_4 // 8]
-        return ".".join(octets + ["0"] * (4 - len(octets))) + f"/{bits_4}"
-    address = _address(ip)
-    if address is None:
-        return ""
-    bits = bits_4 if address.version == 4 else bits_6
-    return str(ipaddress.ip_network((address, bits), strict=False))
+def _subnet(address: str, bits_4: int, bits_6: int) -> str:
+    """Network around an address that `_place` gave; lengths in whole bytes."""
+    if ":" in address:
+        packed = inet_pton(AF_INET6, address)[: bits_6 // 8]
+        return f"{inet_ntop(AF_INET6, packed.ljust(16, bytes(1)))}/{bits_6}"
+    octets = address.split(".")[: bits_4 // 8]
+    return ".".join(octets + ["0"] * (4 - len(octets))) + f"/{bits_4}"
+
+
+ATTRIBUTION: Final = (
+    ("IP Geolocation by DB-IP", "https://db-ip.com"),
+    ("RouteViews", "https://www.routeviews.org"),
+    ("NRO", "https://www.nro.net"),
+    ("CC BY 4.0", "https://creativecommons.org/licenses/by/4.0/"),
+)
+"""Text and link of whom the names of networks come from; features/data/NOTICE has the whole notice.
+
+The licence of the bundled database asks for the first link on every page that shows or uses them.
+"""
 
 
 class GeoDatabase:
@@ -129,45 +163,56 @@ class GeoDatabase:
     country
         Country database with `country_code` or MaxMind's `country.iso_code`; the bundled one if None.
     asn
-        Optional database of autonomous systems (GeoLite2-ASN, DB-IP ASN Lite, iptoasn). None is bundled: the
-        ones that could be had ask for attribution wherever results are shown.
+        Database of autonomous systems with `autonomous_system_number` and `autonomous_system_organization`
+        (GeoLite2-ASN, DB-IP ASN Lite, iptoasn); the bundled one if None. Whoever shows its names shows
+        `ATTRIBUTION` too.
+    autonomous_systems
+        False: open no such database; networks of public addresses are prefixes then.
 
     Raises
     ------
     InputError
-        If a file is missing or is no MMDB file, or turns out damaged while it is read.
+        If a file is missing or is no MMDB file, turns out damaged while it is read, or was closed; or if a
+        database of autonomous systems is named that shall not be used.
 
     Notes
     -----
-    Look-ups are memoised (65,536 addresses) and safe from several threads; `close` ends them.
+    Look-ups are memoised (65,536 addresses) and safe from several threads; `close` ends them. The files are
+    mapped into memory: put a new one in place by renaming it, never write into a file that is in use.
     """
 
-    def __init__(self, country: Path | None = None, asn: Path | None = None) -> None:
-        self._country_path = country or Path(__file__).with_name("data") / "iptoasn-country.mmdb"
-        self._asn_path = asn
+    def __init__(
+        self, country: Path | None = None, asn: Path | None = None, *, autonomous_systems: bool = True
+    ) -> None:
+        if asn is not None and not autonomous_systems:
+            raise InputError(f"{asn}: named as the database of autonomous systems, but none shall be used")
+        data = Path(__file__).with_name("data")
+        self._country_path = country or data / "iptoasn-country.mmdb"
+        self._asn_path = asn or data / "asn.mmdb"
         self._countries = _open(self._country_path)
         try:
-            self._systems = _open(asn) if asn is not None else None
+            self._systems = _open(self._asn_path) if autonomous_systems else None
         except InputError:
             self._countries.close()
             raise
-        self._country: Callable[[str], str] = lru_cache(maxsize=_CACHE_SIZE)(self._find_country)
-        self._network: Callable[[str], str] = lru_cache(maxsize=_CACHE_SIZE)(self._find_network)
+        # One memo for both: to remember an address that was never seen costs as much as to look it up.
+        self._found: Callable[[str], tuple[str, str]] = lru_cache(maxsize=_CACHE_SIZE)(self._find)
 
     def country(self, ip: str) -> str:
         """ISO 3166-1 alpha-2 code of where the network of a public address is registered, else ""."""
-        return self._country(ip) if len(ip) <= 96 else ""
+        return self._found(ip)[0] if len(ip) <= 96 else ""
 
     def network(self, ip: str) -> str:
         """Network of an address as one value of a baseline, "" for none.
 
-        `AS15169 Google LLC` for a public address if a database of autonomous systems is open and knows it;
-        else the surrounding /16 (IPv4) or /32 (IPv6, what a provider gets). For others the /24 or /48.
+        `AS15169 Google LLC` for a public address that the database of autonomous systems knows (`AS13342` if
+        it knows no name); else the surrounding /16 (IPv4) or /32 (IPv6, what a provider gets). For addresses
+        that are not public the /24 or /48. NAT64 addresses are in the network of the IPv4 address inside.
         """
-        return self._network(ip) if len(ip) <= 96 else ""
+        return self._found(ip)[1] if len(ip) <= 96 else ""
 
     def close(self) -> None:
-        """Close the files. Look-ups that are not remembered fail afterwards."""
+        """Close the files. Look-ups that are not remembered raise `InputError` afterwards."""
         self._countries.close()
         if self._systems is not None:
             self._systems.close()
@@ -180,28 +225,36 @@ class GeoDatabase:
         """Close the files."""
         self.close()
 
-    def _find_country(self, ip: str) -> str:
-        if _address_class(ip) != "public":
-            return ""
-        found = _read(self._countries, self._country_path, identity.ip(ip))
+    def _find(self, ip: str) -> tuple[str, str]:
+        name, address = _place(ip)
+        if name == "public":
+            return self._find_country(address), self._find_network(address)
+        return "", _subnet(address, 24, 48) if address else ""
+
+    def _find_country(self, address: str) -> str:
+        found = _read(self._countries, self._country_path, address)
         code = found.get("country_code")
         if code is None:
             nested = found.get("country")
             code = nested.get("iso_code") if isinstance(nested, dict) else None
         return code if isinstance(code, str) and len(code) == 2 and code.isascii() and code.isupper() else ""
 
-    def _find_network(self, ip: str) -> str:
-        if _address_class(ip) != "public":
-            return _subnet(ip, 24, 48)
-        if self._systems is not None and self._asn_path is not None:
-            found = _read(self._systems, self._asn_path, identity.ip(ip))
+    def _find_network(self, address: str) -> str:
+        if self._systems is not None:
+            found = _read(self._systems, self._asn_path, address)
             number = found.get("autonomous_system_number")
             if isinstance(number, int) and 0 < number < 2**32:
-                name = found.get("autonomous_system_organization")
-                text = "".join(filter(str.isprintable, name[:512])) if isinstance(name, str) else ""
-                name = " ".join(text.split())[:_NAME_LIMIT]
-                return f"AS{number} {name}".rstrip()
-        return _subnet(ip, 16, 32)
+                return f"AS{number} {_organisation(found)}".rstrip()
+        return _subnet(address, 16, 32)
+
+
+def _organisation(found: dict[str, object]) -> str:
+    name = found.get("autonomous_system_organization")
+    if not isinstance(name, str):
+        return ""
+    if not name.isprintable():
+        name = "".join(filter(str.isprintable, name[:512]))
+    return " ".join(name[:512].split())[:_NAME_LIMIT]
 
 
 def _open(path: Path) -> maxminddb.Reader:
@@ -218,8 +271,10 @@ def _read(reader: maxminddb.Reader, path: Path, ip: str) -> dict[str, object]:
         found = reader.get(ip)
     except maxminddb.InvalidDatabaseError as error:
         raise InputError(f"{path}: the address database is damaged; fetch it again") from error
-    except ValueError:  # an IPv6 address in a database of IPv4 addresses, or a closed one
-        return {}
+    except ValueError as error:
+        if reader.closed:
+            raise InputError(f"{path}: the address database was closed; open it again") from error
+        return {}  # an IPv6 address in a database of IPv4 addresses
     return found if isinstance(found, dict) else {}
 
 

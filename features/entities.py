@@ -62,8 +62,7 @@ class Entities:
 
     @staticmethod
     def _keys(kind: int, names: np.ndarray) -> np.ndarray:
-        keys: np.ndarray = (np.int64(kind + 1) << 32) | names.astype(np.int64)
-        return keys
+        return np.asarray(np.int64(kind + 1) << 32 | names.astype(np.int64))
 
     def find(self, kind: int, names: np.ndarray) -> np.ndarray:
         """Ids of entities by name id, 0 where unknown."""

@@ -66,7 +66,8 @@ def find_or_add(table: TableArrays, buffer: np.ndarray, start: int, length: int,
         return -1
     index = count + 1
     table.blob[used] = prefix
-    table.blob[used + 1 : used + 1 + length] = buffer[start : start + length]
+    for i in range(length):  # a slice assignment would count references
+        table.blob[used + 1 + i] = buffer[start + i]
     table.offsets[index] = used
     table.offsets[index + 1] = used + length + 1
     table.slots[slot] = tag | index
@@ -83,7 +84,11 @@ def _find(table: TableArrays, buffer: np.ndarray, length: int) -> int:
     while table.slots[slot] != 0:
         index = table.slots[slot] & np.int64(0xFFFFFFFF)
         at = table.offsets[index]
-        if table.offsets[index + 1] - at == length + 1 and equal_bytes(table.blob, at + 1, buffer, 0, length):
+        if (
+            table.offsets[index + 1] - at == length + 1
+            and table.blob[at] == 0
+            and equal_bytes(table.blob, at + 1, buffer, 0, length)
+        ):
             return index
         slot = (slot + 1) & mask
     return 0
@@ -180,8 +185,14 @@ class StringTable:
         return blob[offsets[index] + 1 : offsets[index + 1]].tobytes().decode("utf-8")
 
     def many(self, indexes: Iterable[int]) -> list[str]:
-        """The strings of many ids."""
-        return [self[int(index)] for index in indexes]
+        """The strings of many ids, "" for 0."""
+        chosen = np.fromiter((int(index) for index in indexes), np.int64)
+        offsets, view = self.arrays.offsets, memoryview(self.arrays.blob)
+        starts, stops = offsets[chosen] + 1, offsets[chosen + 1]
+        return [
+            str(view[start:stop], "utf-8") if index > 0 else ""
+            for index, start, stop in zip(chosen.tolist(), starts.tolist(), stops.tolist(), strict=True)
+        ]
 
     def find(self, text: str) -> int:
         """Id of a string if it is there, else 0; adds nothing."""
@@ -209,9 +220,18 @@ class StringTable:
         _rehash(table.arrays.slots, table.arrays.offsets, table.arrays.blob, count)
         return table
 
-    def prefix_of(self, index: int) -> int:
-        """The name space byte that a string was interned under."""
-        return int(self.arrays.blob[self.arrays.offsets[index]])
+    def prefixed(self, indexes: Sequence[int]) -> tuple[list[int], list[str]]:
+        """The name space byte and the text of many ids (all above 0)."""
+        offsets, blob = self.arrays.offsets, self.arrays.blob
+        chosen = np.asarray(indexes, np.int64)
+        starts, stops = offsets[chosen], offsets[chosen + 1]
+        prefixes: list[int] = blob[starts].tolist()
+        view = memoryview(blob)
+        texts = [
+            str(view[start + 1 : stop], "utf-8")
+            for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
+        ]
+        return prefixes, texts
 
     def compacted(self, keep: np.ndarray) -> tuple[StringTable, np.ndarray]:
         """A new table of the strings with `keep[id]` true, and the map old id -> new id (0: gone)."""

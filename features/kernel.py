@@ -23,6 +23,8 @@ LEVELS = 3
 ENTITY, PEERS, EVERYONE = 0, 1, 2
 MAX_EXPONENT = 32.0
 """Half-lives after the landmark at which it is moved: far from any loss of digits, and rare."""
+MIN_EXPONENT = -900.0
+"""Half-lives before the landmark from which an event counts as that old: what float64 can hold, with its inverse."""
 GONE = 1e-9
 """What is left of a sum after unlearning, relative to what was taken, below which it is rounding and counts
 as nothing.
@@ -45,6 +47,7 @@ class Sums(NamedTuple):
     pairs: np.ndarray
     group: np.ndarray
     organisation: np.ndarray
+    limit: int
 
 
 class Program(NamedTuple):
@@ -95,9 +98,7 @@ def compile_program(behaviours: tuple[Behaviour, ...]) -> Program:
 def class_slots(program: Program, class_uid: np.ndarray) -> np.ndarray:
     """Class slot of every event."""
     slots = np.searchsorted(program.classes, class_uid)
-    slots[(slots < len(program.classes)) & (program.classes[slots % len(program.classes)] != class_uid)] = (
-        len(program.classes)
-    )
+    slots[np.append(program.classes, -1)[slots] != class_uid] = len(program.classes)
     return slots
 
 
@@ -113,8 +114,8 @@ def level_entity(sums: Sums, entity: int, kind: int, level: int) -> int:
 
 @njit(cache=True, inline="always")
 def has_room(sums: Sums, extra: int) -> bool:
-    """Whether `extra` more entries stay under the load limit."""
-    return sums.meta[0] + extra <= np.int64((sums.keys.shape[0] >> 1) * MAX_LOAD)
+    """Whether `extra` more entries stay under the load limit and the limit of entries."""
+    return sums.meta[0] + extra <= min(np.int64((sums.keys.shape[0] >> 1) * MAX_LOAD), sums.limit)
 
 
 @njit(cache=True, inline="always")

@@ -11,7 +11,7 @@ than `TEXT_LIMIT`, nesting deeper than 16, lines longer than `LINE_LIMIT`, lines
 and whatever is not valid JSON.
 """
 
-# Options from a table hide the decorator's type; array elements are Any, and machine integers are int to numba.
+# Options from a table hide the decorator's type; array elements are Any, machine integers int for numba.
 # mypy: disable-error-code="untyped-decorator, no-any-return, arg-type, return-value"
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ All texts are bytes here. A text that was rewritten stands in the scratch memory
 zero.
 """
 
-# Options from a table hide the decorator's type; array elements are Any, and machine integers are int to numba.
+# Options from a table hide the decorator's type; array elements are Any, machine integers int for numba.
 # mypy: disable-error-code="untyped-decorator, no-any-return, arg-type, return-value"
 
 from __future__ import annotations

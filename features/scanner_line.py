@@ -5,7 +5,7 @@ which lies at least `MARGIN` bytes before the end of the buffer, and what is rea
 less than that.
 """
 
-# Options from a table hide the decorator's type; array elements are Any, and machine integers are int to numba.
+# Options from a table hide the decorator's type; array elements are Any, machine integers int for numba.
 # mypy: disable-error-code="untyped-decorator, no-any-return, arg-type, return-value"
 
 from __future__ import annotations
@@ -163,8 +163,7 @@ def _skip_string(buffer: np.ndarray, position: int, bound: int) -> int:
 def _rewrite_string(
     buffer: np.ndarray, begin: int, special: int, bound: int, text: np.ndarray, place: int, ascii_only: bool
 ) -> tuple[int, int]:
-    """Write a wanted string without its escapes to `text`; its end (behind the quote, or REFUSED) and its
-    bytes.
+    """Write a wanted string without its escapes to `text`; the position behind it, or REFUSED, and its bytes.
 
     `special` is the first special byte. A string of more than TEXT_LIMIT bytes as written is refused.
     """
@@ -217,10 +216,10 @@ def _find_key(buffer: np.ndarray, position: int, length: int, parent: int, progr
     second = word_at(buffer, position + 8) & program.masks[1, length]
     factors = program.multipliers
     mixed = first * factors[0] ^ second * factors[1] ^ np.uint64(parent) * factors[2]
-    slot = np.int64(mixed >> factors[3]) * 4
+    row = byte_at(program.slots, np.int64(mixed >> factors[3])) * 4
     table = program.table
-    same = (table[slot] == first) & (table[slot + 1] == second) & (table[slot + 2] == np.uint64(parent))
-    return np.int64(table[slot + 3]) if same else 0
+    same = (table[row] == first) & (table[row + 1] == second) & (table[row + 2] == np.uint64(parent))
+    return np.int64(table[row + 3]) if same else 0
 
 
 @njit(**INLINED)

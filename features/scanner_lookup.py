@@ -5,7 +5,7 @@ steps that each wait for memory: slot, offset, bytes. So texts are queued, and e
 of them before the next.
 """
 
-# Options from a table hide the decorator's type; array elements are Any, and machine integers are int to numba.
+# Options from a table hide the decorator's type; array elements are Any, machine integers int for numba.
 # mypy: disable-error-code="untyped-decorator, no-any-return, arg-type, return-value"
 
 from __future__ import annotations
@@ -124,9 +124,13 @@ def resolve(buffer: np.ndarray, scratch: Scratch, queued: int, memo: TableArrays
     slots, offsets, blob = memo.slots, memo.offsets, memo.blob
     mask = slots.shape[0] - 1
     for i in range(queued):
-        entry = slots[np.int64(keys[i] & np.uint64(mask))]
-        # The table is rarely crowded: a text is either in its first slot or looked up the long way below.
-        index = entry & _INDEX if entry >> 32 == np.int64(keys[i] >> np.uint64(33)) else 0
+        slot = np.int64(keys[i] & np.uint64(mask))
+        tag = np.int64(keys[i] >> np.uint64(33))
+        entry = slots[slot]
+        while entry != 0 and entry >> 32 != tag:
+            slot = (slot + 1) & mask
+            entry = slots[slot]
+        index = entry & _INDEX
         queue[i, _CANDIDATE] = index
         prefetch(offsets, index)
     for i in range(queued):

@@ -33,8 +33,9 @@ _BYTES = ir.VectorType(ir.IntType(8), BLOCK)
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    """Address of one byte of a uint8 array. Without the item size, which LLVM does not know to be one."""
     view = context.make_array(array_type)(context, builder, array)
-    return cgutils.pointer_add(builder, view.data, builder.mul(index, view.itemsize))
+    return cgutils.pointer_add(builder, view.data, index)
 
 
 def _block(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
@@ -95,6 +96,17 @@ def _first_newline(typingctx: Any, array: Any, offset: Any) -> tuple[Any, Callab
 
 
 @intrinsic
+def _word_at(typingctx: Any, array: Any, offset: Any) -> tuple[Any, Callable[..., Any]]:
+    """Eight bytes of a uint8 array as a little-endian number, like `features.lowlevel.load_u64`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
+        return builder.load(builder.bitcast(pointer, _I64.as_pointer()), align=1, typ=_I64)
+
+    return types.uint64(array, types.int64), codegen
+
+
+@intrinsic
 def _copy_block(
     typingctx: Any, target: Any, target_offset: Any, source: Any, source_offset: Any
 ) -> tuple[Any, Callable[..., Any]]:
@@ -114,5 +126,5 @@ byte_at = cast("Callable[[np.ndarray, int], int]", _byte_at)
 first_special = cast("Callable[[np.ndarray, int], int]", _first_special)
 first_newline = cast("Callable[[np.ndarray, int], int]", _first_newline)
 copy_block = cast("Callable[[np.ndarray, int, np.ndarray, int], None]", _copy_block)
-word_at = cast("Callable[[np.ndarray, int], np.uint64]", lowlevel.load_u64)
+word_at = cast("Callable[[np.ndarray, int], np.uint64]", _word_at)
 prefetch = cast("Callable[[np.ndarray, int], None]", lowlevel.prefetch)

@@ -5,7 +5,7 @@ Shkapenyuk, Srivastava, Xu, "Forward Decay", ICDE 2009). Sums are mergeable, ind
 reversible; everything below only adds, scales or removes such sums.
 
 Layout: slot s holds its key in `keys[2 s]` and its weight in `weights[2 s + 1]`; both are views of one
-buffer, so that a look-up touches one cache line. A key packs entity (25 bits), behaviour (7) and value (32);
+buffer, so that a look-up touches one cache line. A key packs entity (24 bits), behaviour (7) and value (32);
 0 marks a free slot. The home slot is the mixed key scaled to the table (multiply-shift), linear probing,
 removal by backward shift: no tombstones.
 """
@@ -19,7 +19,7 @@ from numba import njit
 
 from features.lowlevel import mix64
 
-ENTITY_BITS, BEHAVIOUR_BITS, VALUE_BITS = 25, 7, 32
+ENTITY_BITS, BEHAVIOUR_BITS, VALUE_BITS = 24, 7, 32
 MAX_ENTITIES = 1 << ENTITY_BITS
 MAX_BEHAVIOURS = 1 << BEHAVIOUR_BITS
 MAX_LOAD = 0.8
@@ -143,9 +143,20 @@ def entries(table: Table) -> tuple[np.ndarray, np.ndarray]:
     return keys[order], table.weights[2 * used[order] + 1]
 
 
-def from_entries(keys: np.ndarray, weights: np.ndarray) -> Table:
-    """A table of the given distinct keys and weights."""
-    table = empty_table(int(len(keys) / MAX_LOAD * 1.25) + 16)
+def layout(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """All keys and weights so ordered that adding them to an empty table of this capacity gives every entry its slot again.
+
+    That is the order of slots, begun behind a free one: then whatever pushed an entry on has come before it.
+    """
+    used = np.flatnonzero(table.keys[0::2])
+    start = int(np.argmin(table.keys[0::2] != 0))
+    used = np.concatenate([used[used > start], used[used < start]])
+    return table.keys[2 * used], table.weights[2 * used + 1]
+
+
+def from_entries(keys: np.ndarray, weights: np.ndarray, capacity: int = 0) -> Table:
+    """A table of the given distinct keys and weights; of a fitting capacity if 0 is asked for."""
+    table = empty_table(capacity or int(len(keys) / MAX_LOAD * 1.25) + 16)
     pairs = np.empty(2 * len(keys), np.int64)
     pairs[0::2] = keys
     pairs.view(np.float64)[1::2] = weights

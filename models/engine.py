@@ -21,6 +21,7 @@ from features.kernel import (
     ENTITY,
     LEVELS,
     MAX_EXPONENT,
+    MIN_EXPONENT,
     NEEDS_LANDMARK,
     NEEDS_OUTPUT,
     NEEDS_ROOM,
@@ -470,7 +471,9 @@ class Engine:
         changes nothing.
         """
         out = np.full((len(batch.time_us), len(self.baselines.behaviours)), np.nan)
-        decays = 2.0 ** -self.baselines.exponents(batch.time_us)
+        # an empty baseline has no landmark yet, and reading sets none
+        known = self.baselines.landmark_us is not None
+        decays = 2.0 ** -self.baselines.exponents(batch.time_us) if known else np.ones(len(batch.time_us))
         slots = class_slots(self.baselines.program, batch.class_uid)
         _evidence_only(self.baselines.sums(), self.baselines.program, batch.columns, slots, decays, out)
         return out
@@ -503,7 +506,7 @@ class Engine:
                 slots,
                 exponents,
                 np.exp2(exponents),
-                np.exp2(exponents * ratio),
+                np.exp2(np.clip(exponents * ratio, MIN_EXPONENT, -MIN_EXPONENT)),
                 batch.time_us,
                 clock,
                 settings,

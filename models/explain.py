@@ -20,7 +20,7 @@ def count(events: float) -> str:
     """A decayed count as people read it: whole numbers, thousands separated, "<1" for a faded one."""
     if 0.001 < events < 0.5:
         return "<1"
-    return f"{events:,.0f}"
+    return f"{events:,.0f}" if events < 1e12 else f"{events:.0e}"
 
 
 def odds(nats: float) -> str:

@@ -39,6 +39,8 @@ DISCOUNT = 0.5
 """Share of a distinct value's first observation that counts for novelty: the middle of its range (0, 1)."""
 UNSEEN = 1e-6
 """Events: a decayed weight below this is rounding."""
+LEAST = 1e-300
+"""Probability below which float64 would end in 0: reached when clocks jump by decades, never by counting."""
 
 OWN, OWN_ALL, PEER, PEER_ALL, ORG, ORG_ALL = range(6)
 """Places in a row of counts: the value's weight and all weight, at each level, the entity's own taken out
@@ -78,7 +80,7 @@ def probabilities(
     strength_own = THETA + DISCOUNT * distinct_own
     if own < UNSEEN and org < UNSEEN:
         mine = strength_own * (1.0 - shared + shared * novelty) / (own_all + strength_own)
-        return novelty, mine
+        return max(novelty, LEAST), max(mine, LEAST)
     background = org / (org_all + strength_org)
     if org < UNSEEN:
         background += novelty / (distinct_org + 1.0)
@@ -86,4 +88,5 @@ def probabilities(
     if peer_all > 0.0:
         strength_peer = THETA + DISCOUNT * distinct_peer
         above = (peer + strength_peer * background) / (peer_all + strength_peer)
-    return background, (own + strength_own * shared * above) / (own_all + strength_own)
+    mine = (own + strength_own * shared * above) / (own_all + strength_own)
+    return max(background, LEAST), max(mine, LEAST)

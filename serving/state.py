@@ -175,7 +175,7 @@ def batch_of(detector: Detector, table: pa.Table) -> Batch:
         columns[:, index] = ids[dictionary.indices.to_numpy()]
     for kind, name in enumerate(ENTITY_KINDS):
         names = columns[:, COLUMN[name]]
-        columns[:, len(VALUE_COLUMNS) + kind] = np.where(names > 0, baselines.entities.ids(kind, names), 0)
+        columns[names > 0, len(VALUE_COLUMNS) + kind] = baselines.entities.ids(kind, names[names > 0])
     columns[:, WIDTH - 1] *= table["src_ip_entity"].to_numpy().astype(np.int32)
     return Batch(
         time_us=table["time_us"].to_numpy(),

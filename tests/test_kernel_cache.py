@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def tool():
-    spec = util.spec_from_file_location("kernel_cache_under_test", ROOT / "tools" / "kernel_cache.py")
+    spec = util.spec_from_file_location("kernel_cache_under_test", ROOT / "features" / "kernel_cache.py")
     module = util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

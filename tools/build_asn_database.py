@@ -8,12 +8,12 @@ commands, the version of the data and the checksum of the result stand in featur
 The same package always gives the same bytes. What is changed on the way:
 
 - touching ranges of one system are one; where ranges overlap, the shorter one holds
-- numbers that nobody owns (RFC 7607, 6996, 5398, 7300, 6793) are left out, and 6to4 (2002::/16, RFC 7526), whose
-  addresses belong to whoever owns the IPv4 address inside
+- numbers that nobody owns (RFC 7607, 6996, 5398, 7300, 6793) are left out, and 6to4 (2002::/16, RFC 7526),
+  whose addresses belong to whoever owns the IPv4 address inside
 - names are at most 48 characters, printable, one blank between words; names that say nothing are left out
 
-Before the file is put in place it is compared with the CSV files: 1,000 random IPv4 addresses, and both ends and
-both outer neighbours of 2,000 ranges of each family.
+Before the file is put in place it is compared with the CSV files: 1,000 random IPv4 addresses, and both ends
+and both outer neighbours of 2,000 ranges of each family.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ _SHORTEST_CUT: Final = 32
 _SAMPLES: Final = 1000
 _WIDEST_OVERLAP: Final = 64
 """Rows before an address that are looked at for a range that overlaps the last one."""
-_SIX_TO_FOUR: Final = ipaddress.IPv6Network("2002::/16")
+_SIX_TO_FOUR: Final = 0x2002
+"""First 16 bits of such addresses."""
 
 
 class Row(NamedTuple):
@@ -68,7 +69,8 @@ def rows(path: Path) -> list[Row]:
         for count, fields in enumerate(csv.reader(lines), start=1):
             try:
                 first, last, number, name = fields
-                row = Row(int(ipaddress.ip_address(first)), int(ipaddress.ip_address(last)), int(number), name)
+                ends = int(ipaddress.ip_address(first)), int(ipaddress.ip_address(last))
+                row = Row(*ends, int(number), name)
             except ValueError as error:
                 raise ValueError(f"{path}:{count}: not a range, a number and a name") from error
             if row.first > row.last or not 0 <= row.number < 2**32:
@@ -114,17 +116,17 @@ def prefixes(first: int, last: int, bits: int) -> Iterator[tuple[int, int]]:
         first += size
 
 
-def insert(root: SearchTreeNode, address: int, length: int, bits: int, leaf: SearchTreeLeaf) -> None:
-    """Put a leaf at a prefix of at least one bit; what a shorter prefix said holds for the rest of it."""
+def insert(root: SearchTreeNode, address: int, length: int, leaf: SearchTreeLeaf) -> None:
+    """Put a leaf at a prefix of 1 to 128 bits; what a shorter prefix said holds for the rest of it."""
     node = root
-    for position in range(bits - 1, bits - length, -1):
+    for position in range(127, 128 - length, -1):
         bit = address >> position & 1
         child = node[bit]
         if not isinstance(child, SearchTreeNode):
             child = SearchTreeNode(child, child)
             node[bit] = child
         node = child
-    node[address >> (bits - length) & 1] = leaf
+    node[address >> (128 - length) & 1] = leaf
 
 
 def tree(four: list[Row], six: list[Row]) -> tuple[SearchTreeNode, int, int]:
@@ -143,7 +145,7 @@ def tree(four: list[Row], six: list[Row]) -> tuple[SearchTreeNode, int, int]:
                     value["autonomous_system_organization"] = name
                 leaf = leaves[row.number] = SearchTreeLeaf(value)
             for address, length in prefixes(row.first, row.last, bits):
-                insert(root, address, length + offset, 128, leaf)
+                insert(root, address, length + offset, leaf)
                 count += 1
     return root, count, len(leaves)
 
@@ -159,8 +161,9 @@ def metadata(version: str) -> dict[str, object]:
         "binary_format_minor_version": 0,
         "build_epoch": int(built.timestamp()),
         "description": {
-            "en": f"Autonomous systems: IP Geolocation by DB-IP (https://db-ip.com), RouteViews "
-            f"(https://www.routeviews.org), NRO (https://www.nro.net); CC BY 4.0; ip-location-db {version}, modified"
+            "en": "Autonomous systems: IP Geolocation by DB-IP (https://db-ip.com), RouteViews "
+            "(https://www.routeviews.org), NRO (https://www.nro.net); CC BY 4.0; "
+            f"ip-location-db {version}, modified"
         },
     }
 
@@ -170,13 +173,13 @@ def differences(path: Path, four: list[Row], six: list[Row]) -> list[str]:
     wrong = []
     dice = random.Random(4)  # noqa: S311 - a sample, no secret
     with maxminddb.open_database(path) as database:
-        for family, kind in ((four, ipaddress.IPv4Address), (six, ipaddress.IPv6Address)):
+        for family, kind, bits in ((four, ipaddress.IPv4Address, 32), (six, ipaddress.IPv6Address, 128)):
             starts = [row.first for row in family]
             ends = dice.sample(family, min(2 * _SAMPLES, len(family)))
-            asked = [address for row in ends for address in (row.first - 1, row.first, row.last, row.last + 1)]
+            asked = [near for row in ends for near in (row.first - 1, row.first, row.last, row.last + 1)]
             if family is four:
-                asked += [dice.randrange(1 << 32) for _ in range(_SAMPLES)]
-            for address in asked:
+                asked += [dice.randrange(1 << bits) for _ in range(_SAMPLES)]
+            for address in (address for address in asked if 0 <= address < 1 << bits):
                 row = _covering(family, starts, address)
                 expected = row.number if row is not None and is_owned(row.number) else None
                 found = database.get(kind(address))
@@ -205,7 +208,7 @@ def main() -> None:
     package, output = arguments.package, arguments.output
     version = json.loads((package / "package.json").read_text(encoding="utf-8"))["version"]
     four = rows(package / "asn-ipv4.csv")
-    six = [row for row in rows(package / "asn-ipv6.csv") if ipaddress.IPv6Address(row.first) not in _SIX_TO_FOUR]
+    six = [row for row in rows(package / "asn-ipv6.csv") if row.first >> 112 != _SIX_TO_FOUR]
     root, count, systems = tree(four, six)
     # A running service has the old file mapped into memory: it must be replaced, never written to.
     draft = output.with_name(output.name + ".new")
@@ -213,7 +216,7 @@ def main() -> None:
     wrong = differences(draft, four, six)
     if wrong:
         draft.unlink()
-        sys.exit("\n".join(wrong[:20] + [f"{len(wrong)} addresses differ from the CSV files: nothing written"]))
+        sys.exit("\n".join([*wrong[:20], f"{len(wrong)} addresses differ from the CSV files"]))
     draft.replace(output)
     content = output.read_bytes()
     print(f"data {version}: {len(four)} IPv4 and {len(six)} IPv6 ranges, {systems} systems, {count} prefixes")

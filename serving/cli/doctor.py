@@ -95,8 +95,10 @@ def _enrichment() -> Iterator[Finding]:
     from features.enrich import GeoDatabase, registered_domain, user_agent_family
 
     with GeoDatabase() as geo:
-        country = geo.country("8.8.8.8")
-    yield country == "US", "address database", f"8.8.8.8 is in {country or 'no country; reinstall habitus'}"
+        country, network = geo.country("8.8.8.8"), geo.network("8.8.8.8")
+    known = country == "US" and network.startswith("AS15169")
+    found = f"8.8.8.8 is in {country}, {network}" if known else "do not know 8.8.8.8; reinstall habitus"
+    yield known, "address databases", found
     yield registered_domain("a.b.co.uk") == "b.co.uk", "public suffixes", "known"
     family = user_agent_family("curl/8.5.0")
     yield bool(family), "user agents", f"curl/8.5.0 is {family}"

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from features.errors import HabitusError
+from features.kernel_cache import use_user_cache
 
 COMMANDS = {
     "score": "Score log files: ranked users and hosts with reasons.",
@@ -33,6 +34,7 @@ class LazyGroup(click.Group):
         """The command, imported now."""
         if cmd_name not in COMMANDS:
             return None
+        use_user_cache()
         command: click.Command = import_module(f"serving.cli.{cmd_name}").command
         return command
 
@@ -55,7 +57,6 @@ def cli(ctx: click.Context, verbose: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; exits with 0 done, 1 failed, 2 bad usage."""
-    # kernels are compiled once and kept; the user's cache folder works where the installation is read-only
     verbose = "--verbose" in (sys.argv[1:] if arguments is None else arguments)
     try:
         cli.main(args=arguments, prog_name="habitus", standalone_mode=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ class Options:
     format_: str = "parquet"
     top: int = 20
     budget: float = 10.0
+    last_days: int | None = None
 
 
 @click.command(name="score")
@@ -66,6 +68,7 @@ class Options:
     type=click.FloatRange(0, min_open=True),
     help="Alerts a day for every 500 entities.",
 )
+@click.option("--last-days", type=click.IntRange(1), help="Print only the newest days of the logs.")
 def command(**options: object) -> None:
     """Score log files in event time: score, then learn. Prints the strangest entity-days with their reasons.
 
@@ -78,6 +81,7 @@ def command(**options: object) -> None:
 def run(options: Options) -> tuple[pd.DataFrame, Ledger]:
     """Score, write and print; returns the entity-days and the ledger."""
     from features.errors import InputError
+    from features.kernel_cache import is_cold
     from features.sources.mapping import load_mapping
     from models.detector import Detector
     from models.risk import Budget
@@ -88,6 +92,8 @@ def run(options: Options) -> tuple[pd.DataFrame, Ledger]:
         raise InputError("--source and --mapping exclude each other: a mapping is a source of its own")
     mapping = load_mapping(options.mapping) if options.mapping is not None else None
     groups = directory.read(options.directory) if options.directory is not None else None
+    if is_cold():
+        click.echo("compiling the kernels of this version, once: about a minute", err=True)
     with ExitStack() as stack:
         state = stack.enter_context(opened(options.state)) if options.state is not None else None
         detector = state.detector if state is not None else Detector()
@@ -114,7 +120,7 @@ def run(options: Options) -> tuple[pd.DataFrame, Ledger]:
         ledger.skipped = skipped
         if out is not None:
             out.finish(frame, ledger)
-    _print_ranking(frame, options.top)
+    _print_ranking(frame, options.top, options.last_days)
     _print_ledger(ledger, options.out)
     return frame, ledger
 
@@ -156,23 +162,26 @@ def _progress(total_bytes: int) -> Iterator[Progress]:
         yield Progress(read, scored)
 
 
-def _print_ranking(frame: pd.DataFrame, top: int) -> None:
+def _print_ranking(frame: pd.DataFrame, top: int, last_days: int | None) -> None:
     from serving.text import printable
 
+    if last_days is not None and len(frame):
+        frame = frame[frame["day"] > frame["day"].max() - timedelta(days=last_days)]
     shown = frame[frame["risk"] > 0].nlargest(top, "risk", keep="first")
     if not len(shown):
         click.echo("Nothing departed from the habits seen so far.")
         return
     click.echo(
-        f"{'risk':>7}  {'day':10}  {'kind':6}  {'entity':28} {'events':>8}  why (! is within the budget)"
+        f"{'risk':>7}  {'day':10}  {'kind':6}  {'entity':36} {'events':>9}   (! is within the alert budget)"
     )
     for row in shown.to_dict("records"):
         name = printable(row["entity"])
-        name = name if len(name) <= 28 else name[:27] + "…"
+        name = name if len(name) <= 36 else name[:35] + "…"
         mark = "!" if row["alert"] else " "
-        head = f"{row['risk']:7.1f}{mark} {row['day']!s:10}  {row['entity_kind']:6}  {name:28} {row['n_events']:8,}  "
-        for place, reason in enumerate(row["reasons"][:REASONS_SHOWN]):
-            click.echo((head if place == 0 else " " * len(head)) + printable(reason))
+        who = f"{row['entity_kind']:6}  {name:36}"
+        click.echo(f"{row['risk']:7.1f}{mark} {row['day']!s:10}  {who} {row['n_events']:9,}")
+        for reason in row["reasons"][:REASONS_SHOWN]:
+            click.echo(f"         · {printable(reason)}")
 
 
 def _print_ledger(ledger: Ledger, out: Path | None) -> None:

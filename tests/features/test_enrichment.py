@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import maxminddb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import features.enrich
-from features.enrich import GeoDatabase, address_class, registered_domain, user_agent_family
+from features.enrich import (
+    ATTRIBUTION,
+    GeoDatabase,
+    address_class,
+    registered_domain,
+    user_agent_family,
+)
 from features.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,6 +71,9 @@ def geo() -> Iterator[GeoDatabase]:
         ("64:ff9b::a00:1", "private"),
         ("4000::1", "reserved"),
         ("0.0.0.0", ""),  # noqa: S104
+        ("::", ""),
+        ("0:0:0:0:0:0:0:0", ""),
+        ("::ffff:0:0", ""),
         ("ws-12", ""),
         ("", ""),
     ],
@@ -84,35 +95,91 @@ def test_a_public_address_has_a_country_and_others_have_none(geo: GeoDatabase) -
     [
         ("10.1.2.3", "10.1.2.0/24"),
         ("fd00:1:2:3::4", "fd00:1:2::/48"),
+        ("64:ff9b::a01:203", "10.1.2.0/24"),
+        ("::1", "::/48"),
         ("8.8.8.8", "8.8.0.0/16"),
         ("2001:4860:4860::8888", "2001:4860::/32"),
+        ("64:ff9b::808:808", "8.8.0.0/16"),
         ("ws-12", ""),
         ("", ""),
     ],
 )
-def test_without_autonomous_systems_a_network_is_a_prefix(geo: GeoDatabase, ip: str, network: str) -> None:
+def test_without_autonomous_systems_a_network_is_a_prefix(ip: str, network: str) -> None:
+    with GeoDatabase(autonomous_systems=False) as database:
+        assert database.network(ip) == network
+
+
+@pytest.mark.parametrize(
+    ("ip", "network"),
+    [
+        ("8.8.8.8", "AS15169 Google LLC"),
+        ("8.8.8.8:53", "AS15169 Google LLC"),
+        ("::ffff:8.8.8.8", "AS15169 Google LLC"),
+        ("64:ff9b::808:808", "AS15169 Google LLC"),
+        ("2001:4860:4860::8888", "AS15169 Google LLC"),
+        ("1.1.1.1", "AS13335 Cloudflare, Inc."),
+        ("2606:4700:4700::1111", "AS13335 Cloudflare, Inc."),
+        ("9.9.9.9", "AS19281 Quad9"),
+        ("77.88.8.8", "AS13238 YANDEX LLC"),
+        ("140.82.112.3", "AS36459 GitHub, Inc."),
+        ("193.0.6.139", "AS3333 Reseaux IP Europeens Network Coordination Centre"),
+        ("2a01:4f8::1", "AS24940 Hetzner Online GmbH"),
+    ],
+)
+def test_the_bundled_database_names_the_autonomous_system(geo: GeoDatabase, ip: str, network: str) -> None:
     assert geo.network(ip) == network
+
+
+@pytest.mark.parametrize(
+    ("ip", "network"),
+    [
+        ("10.1.2.3", "10.1.2.0/24"),
+        ("100.64.9.9", "100.64.9.0/24"),
+        ("fd00:1:2:3::4", "fd00:1:2::/48"),
+        ("9.77.1.2", "9.77.0.0/16"),
+        ("3f00::1", "3f00::/32"),
+        ("2002:808:808::1", "2002:808::/32"),
+    ],
+)
+def test_an_address_that_nobody_announces_has_a_prefix(geo: GeoDatabase, ip: str, network: str) -> None:
+    assert geo.network(ip) == network
+
+
+@pytest.mark.parametrize(("text", "link"), ATTRIBUTION)
+def test_the_notice_names_whom_the_data_come_from(text: str, link: str) -> None:
+    notice = (DATA / "NOTICE").read_text(encoding="utf-8")
+    assert text.removeprefix("IP Geolocation by ") in notice
+    assert link in notice
 
 
 def test_an_autonomous_system_names_the_network_when_a_database_is_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Systems:
-        def get(self, ip: str) -> dict[str, object] | None:
+        closed = False
+
+        def get(self, ip: str) -> object:
             if ip == "8.8.8.8":
                 return {"autonomous_system_number": 15169, "autonomous_system_organization": "Google\0 LLC\n"}
-            return {"autonomous_system_number": -1} if ip == "9.9.9.9" else None
+            if ip == "2001:4860::1":
+                raise ValueError("an IPv6 address in a database of IPv4 addresses")
+            return {
+                "9.9.9.9": {"autonomous_system_number": -1},
+                "4.4.4.4": {"autonomous_system_number": 7},
+            }.get(ip)
 
         def close(self) -> None:
             return
 
     real = features.enrich._open
     monkeypatch.setattr(
-        features.enrich, "_open", lambda path: Systems() if path.name == "asn.mmdb" else real(path)
+        features.enrich, "_open", lambda path: Systems() if path.name == "mine.mmdb" else real(path)
     )
-    with GeoDatabase(asn=Path("asn.mmdb")) as database:
+    with GeoDatabase(asn=Path("mine.mmdb")) as database:
         assert database.network("8.8.8.8") == "AS15169 Google LLC"
+        assert database.network("4.4.4.4") == "AS7"
         assert database.network("9.9.9.9") == "9.9.0.0/16"
+        assert database.network("2001:4860::1") == "2001:4860::/32"
         assert database.network("1.1.1.1") == "1.1.0.0/16"
         assert database.network("10.1.2.3") == "10.1.2.0/24"
 
@@ -127,8 +194,36 @@ def test_a_missing_or_foreign_database_is_refused_with_its_path(tmp_path: Path) 
         GeoDatabase(asn=tmp_path / "absent-asn.mmdb")
 
 
-def test_the_bundled_database_is_the_one_that_its_page_names() -> None:
-    checksum = hashlib.sha256((DATA / "iptoasn-country.mmdb").read_bytes()).hexdigest()
+def test_a_database_that_shall_not_be_used_cannot_be_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none shall be used"):
+        GeoDatabase(asn=tmp_path / "mine.mmdb", autonomous_systems=False)
+
+
+def test_a_damaged_database_is_refused_when_it_is_read(tmp_path: Path) -> None:
+    whole = (DATA / "iptoasn-country.mmdb").read_bytes()
+    with maxminddb.open_database(DATA / "iptoasn-country.mmdb") as reader:
+        metadata = reader.metadata()
+    start = metadata.node_count * metadata.record_size // 4 + 16
+    end = whole.rindex(b"\xab\xcd\xefMaxMind.com")
+    (tmp_path / "torn.mmdb").write_bytes(whole[:start] + b"\xff" * (end - start) + whole[end:])
+    with GeoDatabase(tmp_path / "torn.mmdb") as database, pytest.raises(InputError, match=r"torn\.mmdb"):
+        database.country("8.8.8.8")
+
+
+def test_a_closed_database_answers_what_it_remembers_and_refuses_the_rest() -> None:
+    database = GeoDatabase()
+    network = database.network("8.8.8.8")
+    database.close()
+    assert database.network("8.8.8.8") == network
+    with pytest.raises(InputError, match="was closed"):
+        database.network("1.1.1.1")
+    with pytest.raises(InputError, match="was closed"):
+        database.country("1.1.1.1")
+
+
+@pytest.mark.parametrize("name", ["iptoasn-country.mmdb", "asn.mmdb"])
+def test_a_bundled_database_is_the_one_that_its_page_names(name: str) -> None:
+    checksum = hashlib.sha256((DATA / name).read_bytes()).hexdigest()
     assert checksum in (DATA / "README.md").read_text(encoding="utf-8")
 
 
@@ -193,6 +288,15 @@ def test_a_user_agent_has_a_family_without_versions(text: str, family: str) -> N
 def test_a_name_is_reduced_to_what_somebody_registered(name: str, domain: str) -> None:
     assert registered_domain(name) == domain
     assert registered_domain(domain) == domain
+
+
+@given(st.ip_addresses(v=6))
+def test_every_spelling_of_an_address_is_the_same_place(geo: GeoDatabase, ip: IPv6Address) -> None:
+    spellings = [str(ip), ip.exploded, str(ip).upper(), f"[{ip}]:443", f"{ip}%eth0", f" {ip}/128 "]
+    assert len({(address_class(text), geo.country(text), geo.network(text)) for text in spellings}) == 1
+    mapped, inside = f"::ffff:{ip.exploded[:9]}", str(IPv4Address(int(ip) >> 96))
+    assert address_class(mapped) == address_class(inside)
+    assert geo.network(mapped) == geo.network(inside)
 
 
 @settings(max_examples=300, deadline=None)

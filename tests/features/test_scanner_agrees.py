@@ -19,7 +19,7 @@ from features.interner import StringTable
 from features.lowlevel import hash_bytes
 from features.rows import BROKEN, HAND_OVER, OK, PARTS, RAW_COLUMNS, RawRows, empty_rows
 from features.scanner import LINE_LIMIT, OcsfScanner
-from features.scanner_grammar import _CHAINS, COLUMNS, NODES, TEXT, Scratch, packed, program
+from features.scanner_grammar import _CHAINS, COLUMNS, NODES, TEXT, packed, program
 from features.scanner_line import MARGIN
 from features.sources.base import SourceContext
 from features.sources.ocsf import OcsfDecoder, machine_of
@@ -248,7 +248,7 @@ def test_the_machine_of_a_user_is_kept_only_where_it_matters():
     )
 
 
-# --- documents made at random -------------------------------------------------------------------------------------
+# --- documents made at random -----------------------------------------------------------------------------
 
 ODD = st.one_of(
     st.none(),
@@ -362,7 +362,7 @@ def test_random_choices_between_all_texts_are_read_alike():
     assert check(lines) > 1400  # all but those whose id has a backslash
 
 
-# --- damaged and hostile lines ------------------------------------------------------------------------------------
+# --- damaged and hostile lines ----------------------------------------------------------------------------
 
 
 def mutated(line: bytes, chance: random.Random) -> bytes:
@@ -500,7 +500,7 @@ def test_a_buffer_without_padding_is_refused():
         )
 
 
-# --- pieces -------------------------------------------------------------------------------------------------------
+# --- pieces -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lines_a_call", [1, 7, 1000])
@@ -541,7 +541,7 @@ def test_a_small_memo_grows_while_scanning():
     _, filled = scanner.scan_chunk(padded(data), 0, len(data), rows, memo)
     assert filled == 5000
     texts = memo.many(range(1, len(memo) + 1))
-    spaces = [memo.prefix_of(index) for index in range(1, len(memo) + 1)]
+    spaces = memo.prefixed(range(1, len(memo) + 1))[0]
     assert len(set(zip(spaces, texts, strict=True))) == len(memo)
     # The table is the interner's own: what was scanned is found by it.
     for column in range(len(RAW_COLUMNS)):
@@ -578,7 +578,7 @@ def test_fallback_decodes_what_was_handed_over_and_names_what_is_broken():
     assert rows.key[3] == hash_bytes(padded(b"a/b"), 0, 3, np.uint64(SEED))
 
 
-# --- the grammar --------------------------------------------------------------------------------------------------
+# --- the grammar ------------------------------------------------------------------------------------------
 
 
 def test_every_wanted_text_belongs_to_one_column():
@@ -592,9 +592,9 @@ def test_every_wanted_text_belongs_to_one_column():
 
 
 def test_every_wanted_key_has_a_slot_of_its_own():
-    table = program().table.reshape(-1, 4)
-    assert np.count_nonzero(table[:, 3]) == sum(bool(node.key) for node in NODES)
-    assert set(Scratch._fields) >= {"text", "queue"}
+    numbers = [number for number, node in enumerate(NODES) if node.key]
+    slots = program().slots
+    assert sorted(slots[slots > 0].tolist()) == numbers
 
 
 @settings(max_examples=300, deadline=None)

@@ -141,7 +141,7 @@ def lateral_movement(world: World, campaign: Campaign, victim: Plan, chance: Cha
         at += chance.exponential(25 * MINUTE_MS)
     if victim.day.index == campaign.last:
         share = chance.pick(("Finance", "People", "Projects"))
-        with _shown(world, campaign, _user(admin), _host(desk)):
+        with _shown(world, campaign, _user(admin)):
             for folder in chance.some(places.SHARE_FOLDERS[share], 2):
                 where, n = (share, folder), chance.between(20, 50)
                 at = actions.copy_folder(world, chance, at, admin, desk, victim.inside_ip, where, n, 4_000)

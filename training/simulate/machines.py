@@ -72,7 +72,7 @@ def monitoring(world: World, day: Day, chance: Chance) -> None:
                     world, chance, at + 400, account, server, catalogue.REMOTE_LINUX[5], parent=catalogue.SSHD
                 )
             else:
-                actions.open_share(world, at, account, server, source, source.ip, ntlm=True)
+                actions.open_share(world, at, account, server, source, source.ip, ntlm=chance.happens(0.5))
                 actions.run(
                     world,
                     chance,
@@ -92,8 +92,6 @@ def scanner(world: World, day: Day, chance: Chance) -> None:
     account, source = organisation.services["svc-scan"], organisation.of_kind("scanner")[0]
     at = float(day.midnight_ms + 2 * HOUR_MS)
     for host in organisation.hosts:
-        if host.kind in ("workstation", "kiosk") and chance.happens(0.7):
-            continue
         known = _OPEN_PORTS.get(host.kind, {22, 443} if host.linux else {135, 445, 443, 3389})
         for port in _PORTS:
             at += chance.exponential(400)

@@ -133,7 +133,9 @@ def cloud(world: World, plan: Plan, chance: Chance) -> None:
 def cloud_calls(world: World, plan: Plan, chance: Chance) -> None:
     """Calls to the cloud provider's API from the command line and the console; a few are denied."""
     person = plan.person
-    habits = world.lasting("cloud calls", person.name).some(places.CLOUD_CALLS, 9)
+    lasting = world.lasting("cloud calls", person.name)
+    # everyday calls in one's own order, then a few of the rare ones (keys, secrets, users)
+    habits = (*lasting.some(places.CLOUD_CALLS[:9], 6), *lasting.some(places.CLOUD_CALLS[9:], 3))
     for at in plan.moments(chance, chance.poisson(person.role.calls * plan.pace)):
         call = chance.favourite(habits, 1.2)
         agent = person.command_client if chance.happens(0.8) else plan.user_agent
@@ -154,12 +156,18 @@ def cloud_calls(world: World, plan: Plan, chance: Chance) -> None:
 def servers(world: World, plan: Plan, chance: Chance) -> None:
     """Sessions on servers: developers by SSH, administrators everywhere with their second account."""
     person = plan.person
-    account = world.organisation.admins.get(person.name, person.account)
+    admin = world.organisation.admins.get(person.name)
+    account = admin or person.account
     for at in plan.moments(chance, chance.poisson(person.role.remote * plan.pace)):
         server = chance.favourite(person.servers, 1.0)
-        actions.on_server(
-            world, chance, at, account, server, plan.host, plan.inside_ip, 1 + int(chance.exponential(3.0))
-        )
+        n = 1 + int(chance.exponential(3.0))
+        until = actions.on_server(world, chance, at, account, server, plan.host, plan.inside_ip, n)
+        if admin is None or server.linux:
+            continue
+        if chance.happens(0.06):  # logs for a vendor, an old profile before it goes
+            actions.pack(world, chance, until, admin, server, "IT")
+        if chance.happens(0.04):
+            world.sensors.scheduled_job(until, admin, server, "Cleanup", r"C:\Tools\cleanup.bat")
 
 
 def help_desk(world: World, plan: Plan, chance: Chance) -> None:

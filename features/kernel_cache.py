@@ -5,16 +5,14 @@ constant in another file is compiled into its callers, so after a change there t
 code, silently. The cure is a cache folder named by everything that can end up in machine code: the modules
 that import numba and whatever of our own they import, directly or not. Standard library only: it runs before
 numba is imported, since numba reads NUMBA_CACHE_DIR once.
-
-    NUMBA_CACHE_DIR="$(python tools/kernel_cache.py)" habitus ...
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
+import os
+import re
 import shutil
-import sys
 from pathlib import Path
 
 PACKAGES = ("features", "models", "training", "serving")
@@ -47,9 +45,11 @@ def digest(root: Path) -> str:
     return state.hexdigest()[:16]
 
 
-def folder(root: Path) -> Path:
-    """Make the folder for this state under `<root>/.cache/numba` and drop those not used for longest."""
-    base = root / ".cache" / "numba"
+def folder(root: Path, base: Path | None = None) -> Path:
+    """Make the folder for this state under `base` (default `<root>/.cache/numba`); drop those not used for
+    longest.
+    """
+    base = base or root / ".cache" / "numba"
     current = base / digest(root)
     current.mkdir(parents=True, exist_ok=True)
     current.touch()
@@ -65,17 +65,46 @@ def _module_name(path: Path, root: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+_IMPORT = re.compile(
+    r"^[ \t]*(?:import[ \t]+([\w., \t]+)|from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*))",
+    re.MULTILINE,
+)
+
+
 def _imports(path: Path) -> set[str]:
-    """Dotted names that a module imports; `from a.b import c` gives `a.b` and `a.b.c`: c may be a module."""
+    """Dotted names that a module imports; `from a.b import c` gives `a.b` and `a.b.c`: c may be a module.
+
+    Found by pattern: parsing a hundred files would cost every command half a second. A line of a docstring
+    that reads like an import adds a name, which does no harm.
+    """
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    for plain, module, names in _IMPORT.findall(path.read_text("utf-8")):
+        found.update(name.strip().partition(" ")[0] for name in plain.split(",") if name.strip())
+        if module:
+            found.add(module)
+            found.update(f"{module}.{name}" for name in re.findall(r"\w+", names))
     return found
 
 
-if __name__ == "__main__":
-    sys.stdout.write(f"{folder(Path(__file__).resolve().parent.parent)}\n")
+def is_cold() -> bool:
+    """Whether the kernels of this source were never compiled here: the first run takes a minute more."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    return named is not None and not any(Path(named).iterdir())
+
+
+def use_user_cache() -> None:
+    """Let numba keep this installation's kernels in the user's cache folder, unless NUMBA_CACHE_DIR names
+    another.
+
+    Call it before anything imports numba. Where no folder can be written, kernels are compiled anew in every
+    process.
+    """
+    if "NUMBA_CACHE_DIR" in os.environ:
+        return
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~").expanduser() / ".cache"
+    try:
+        os.environ["NUMBA_CACHE_DIR"] = str(
+            folder(Path(__file__).resolve().parent.parent, Path(home) / "habitus" / "numba")
+        )
+    except (OSError, RuntimeError):
+        return

@@ -12,7 +12,7 @@ Two backgrounds, because a likelihood ratio against a background that holds the 
 Beside it, on the same blocks: plain self-surprisal (-ln of the user's smoothed command frequencies) and an
 isolation forest on command counts of the user's own training blocks.
 
-    python -m benchmarks.masquerade --data ../shared/data [--out docs/masquerade.md]
+    python -m benchmarks.bench_masquerade --data ../shared/data [--out docs/masquerade.md]
 """
 
 from __future__ import annotations

@@ -1,0 +1,182 @@
+"""Which user, host or address deserves a person today, and why."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.baselines import Baselines
+from features.behaviours import COLUMN
+from models.calibration import THRESHOLD_NATS
+from models.engine import Engine, Evidence, Scores
+from models.risk import REASONS, Budget, EntityDays
+from tests.batches import DAY_US, START_US, batch, in_groups, pieces, story
+
+
+def scored(seed: int, people: int = 8, days: float = 5.0):
+    told = story(seed, 2500, people=people, days=days, strange=0.05)
+    baselines = in_groups(Baselines())
+    everything = batch(baselines, told)
+    engine = Engine(baselines)
+    parts = []
+    for cut in pieces(told.count, [400]):
+        part = everything.take(cut)
+        parts.append((part, engine.score_learn(part)))
+    return baselines, parts
+
+
+def frame_of(baselines, parts, budget=None):
+    days = EntityDays(baselines)
+    for part, scores in parts:
+        days.add(part, scores)
+    return days.frame("acme", budget)
+
+
+def test_a_frame_has_the_promised_columns_and_order():
+    frame = frame_of(*scored(1))
+    assert list(frame.columns) == [
+        "tenant", "entity_kind", "entity", "day", "risk", "alert", "n_events", "reasons",
+    ]  # fmt: skip
+    assert (frame["risk"] > 0).any()
+    assert frame["day"].is_monotonic_decreasing
+    for _, day in frame.groupby("day"):
+        assert day["risk"].is_monotonic_decreasing
+    assert not frame.duplicated(["entity_kind", "entity", "day"]).any()
+    assert set(frame["entity_kind"]) == {"user", "host", "src_ip"}
+    assert ((frame["risk"] > 0) == (frame["reasons"].map(len) > 0)).all()
+
+
+def test_no_events_give_an_empty_frame():
+    frame = EntityDays(Baselines()).frame("acme")
+    assert len(frame) == 0
+    assert "risk" in frame.columns
+
+
+@settings(max_examples=3)
+@given(seed=st.integers(0, 100), order=st.integers(0, 1000))
+def test_the_order_of_batches_does_not_matter(seed, order):
+    baselines, parts = scored(seed)
+    frame = frame_of(baselines, parts)
+    jumbled = [parts[index] for index in np.random.default_rng(order).permutation(len(parts))]
+    other = frame_of(baselines, jumbled)
+    for column in frame.columns.drop(["reasons", "risk"]):
+        assert frame[column].tolist() == other[column].tolist()
+    np.testing.assert_allclose(frame["risk"], other["risk"], rtol=1e-12)
+
+
+def test_one_batch_and_many_small_ones_give_the_same_frame():
+    baselines, parts = scored(3)
+    few, many = EntityDays(baselines), EntityDays(baselines)
+    for part, scores in parts:
+        few.add(part, scores)
+        for cut in pieces(len(part.time_us), [5]):
+            inside = (scores.details.row >= cut.start) & (scores.details.row < cut.stop)
+            details = scores.details.take(np.flatnonzero(inside))
+            details = details._replace(row=details.row - cut.start)
+            many.add(part.take(cut), Scores(*(array[cut] for array in scores[:-1]), details))
+    left, right = few.frame("acme"), many.frame("acme")
+    np.testing.assert_allclose(left["risk"], right["risk"], rtol=1e-12)
+    assert left.drop(columns="risk").equals(right.drop(columns="risk"))
+
+
+def test_events_are_counted_by_entity_and_day():
+    baselines, parts = scored(4, people=30)
+    frame = frame_of(baselines, parts).set_index(["entity_kind", "entity", "day"])["n_events"]
+    model: dict[tuple[str, int, int], int] = {}
+    for part, _ in parts:
+        for kind, name in enumerate(("user", "host", "src_ip")):
+            for entity, time_us in zip(part.columns[:, -3 + kind].tolist(), part.time_us.tolist(), strict=True):
+                if entity:
+                    key = (name, entity, time_us // DAY_US)
+                    model[key] = model.get(key, 0) + 1
+    assert sorted(frame.tolist()) == sorted(model.values())
+    assert len(frame) == len(model) > 300
+
+
+def test_more_entity_days_than_there_was_room_for_are_all_counted():
+    baselines = Baselines()
+    told = story(5, 3000, people=3, days=900.0)
+    told.codes[:, COLUMN["host"]] = np.arange(1, 3001)
+    everything = batch(baselines, told)
+    days = EntityDays(baselines)
+    nothing = Engine(Baselines()).score_learn(everything.take(slice(0, 0)))
+    days.add(everything, nothing)
+    assert int(days.frame("acme")["n_events"].sum()) == int((everything.columns[:, -3:] > 0).sum())
+
+
+def one_day(gains: list[tuple[int, int, float]]):
+    """The frame of one user's day with findings (behaviour, value code, gain), each in an event of its own."""
+    baselines = Baselines()
+    told = story(6, len(gains), days=0.0)
+    told.codes[:] = 0
+    told.codes[:, 0] = 1
+    everything = batch(baselines, told)
+    user = int(everything.columns[0, -3])
+    names = baselines.values.intern_many([f"value-{code}" for _, code, _ in gains])
+    gain = np.array([float(item[2]) for item in gains])
+    details = Evidence(
+        row=np.arange(len(gains)),
+        behaviour=np.array([item[0] for item in gains], np.int16),
+        entity=np.full(len(gains), user, np.int32),
+        value=names,
+        raw=gain + THRESHOLD_NATS,
+        nats=gain + THRESHOLD_NATS,
+        gain=gain,
+        counts=np.ones((len(gains), 6), np.float32),
+    )
+    empty = np.zeros(len(gains))
+    days = EntityDays(baselines)
+    days.add(everything, Scores(empty, empty, empty, empty, details))
+    return days.frame("acme").iloc[0]
+
+
+def test_repeats_of_one_thing_do_not_stack():
+    once = one_day([(1, 7, 4.0)])
+    often = one_day([(1, 7, 2.0), (1, 7, 4.0), (1, 7, 4.0), (1, 7, 1.0)])
+    assert once["risk"] == often["risk"] == 4.0
+    assert len(often["reasons"]) == 1
+    assert often["n_events"] == 4
+
+
+def test_one_cause_seen_from_two_sides_counts_once_and_other_values_add_up():
+    src_ip, src_net, host = 2, 3, 1
+    assert one_day([(src_ip, 7, 4.0), (src_net, 7, 3.0)])["risk"] == 4.0
+    assert one_day([(src_ip, 7, 4.0), (src_ip, 8, 3.0)])["risk"] == 7.0
+    assert one_day([(src_ip, 7, 4.0), (host, 7, 3.0)])["risk"] == 7.0
+
+
+def test_reasons_are_the_risk():
+    frame = frame_of(*scored(7))
+    few = frame[(frame["reasons"].map(len) > 0) & (frame["reasons"].map(len) < REASONS)]
+    assert len(few) > 10
+    for risk, reasons in zip(few["risk"], few["reasons"], strict=True):
+        nats = [float(re.search(r"; (\d+\.\d) nats, 1 in [\d,]+$", text)[1]) for text in reasons]
+        assert sum(nats) - THRESHOLD_NATS * len(nats) == pytest.approx(risk, abs=0.05 * len(nats) + 1e-9)
+        assert nats == sorted(nats, reverse=True)
+    assert frame["reasons"].map(len).max() == REASONS
+
+
+@pytest.mark.parametrize(("per_day", "entities", "allowed"), [(10, 3, 10), (10, 500, 10), (10, 5000, 100), (0.1, 9, 1)])
+def test_a_budget_grows_with_the_organisation(per_day, entities, allowed):
+    assert Budget(per_day).alerts(entities) == allowed
+
+
+def test_alerts_are_the_highest_risks_of_each_day_within_the_budget():
+    frame = frame_of(*scored(8, people=30), Budget(alerts_per_day=3))
+    assert frame["alert"].any()
+    for _, day in frame.groupby("day"):
+        assert day["alert"].sum() <= 3
+        assert day.loc[day["alert"], "risk"].min() >= day.loc[~day["alert"], "risk"].max()
+        assert (day.loc[day["alert"], "risk"] > 0).all()
+    quiet = one_day([(1, 7, 0.0)])
+    assert not quiet["alert"]
+
+
+def test_days_are_utc_dates():
+    row = one_day([(1, 7, 4.0)])
+    assert row["day"].isoformat() == "2025-03-01"
+    assert START_US % DAY_US == 0

@@ -72,7 +72,9 @@ class Baselines:
     ) -> None:
         least = 10 * LEVELS * len(behaviours)
         if max_entries < least:
-            raise InputError(f"max_entries is {max_entries}: one event can touch {least // 10}, so allow at least {least}")
+            raise InputError(
+                f"max_entries is {max_entries}: one event can touch {least // 10}, so allow at least {least}"
+            )
         self.half_life_days = half_life_days
         self.max_entries = max_entries
         self.floor = floor
@@ -205,7 +207,7 @@ class Baselines:
         return light
 
     def _lightest(self, count: int) -> np.ndarray:
-        """The `count` lightest entries, bool by slot. Of equal ones the larger key goes: the place of a slot decides nothing."""
+        """The `count` lightest entries, bool by slot; of equal ones those of larger keys: no place decides."""
         chosen = np.zeros(self._table.capacity, np.bool_)
         if count > 0:
             used = np.flatnonzero(self._table.keys[0::2])
@@ -260,7 +262,9 @@ class Baselines:
         weights = weights * 2.0 ** ((other.landmark_us - (self.landmark_us or 0)) / self.half_life_us)
         refused = entities[entity] == 0
         self.dropped_entries += int(refused.sum())
-        self.dropped_weight += float(weights[refused].sum()) * self.decay(max(self.watermark_us, other.watermark_us))
+        self.dropped_weight += float(weights[refused].sum()) * self.decay(
+            max(self.watermark_us, other.watermark_us)
+        )
         entity, behaviour, value, weights = (a[~refused] for a in (entity, behaviour, value, weights))
         pairs = np.empty(2 * len(entity), np.int64)
         pairs[0::2] = entities[entity] << 39 | behaviour << 32 | values[value]

@@ -62,7 +62,9 @@ class Entities:
 
     @staticmethod
     def _keys(kind: int, names: np.ndarray) -> np.ndarray:
-        return np.asarray(np.int64(kind + 1) << 32 | names.astype(np.int64))
+        keys: np.ndarray = names.astype(np.int64)
+        keys += np.int64(kind + 1) << 32
+        return keys
 
     def find(self, kind: int, names: np.ndarray) -> np.ndarray:
         """Ids of entities by name id, 0 where unknown."""

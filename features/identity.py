@@ -209,6 +209,21 @@ def host(name: str) -> str:
 
 @lru_cache(maxsize=_CACHE_SIZE)
 def _host(name: str) -> str:
+    # nearly every name is this plain, and then its first label is all that the rules below would leave
+    plain = _PLAIN_HOST.match(name)
+    if plain is not None:
+        text, rest = plain[1].lower(), name[plain.end(1) :].lower()
+        if f"{text}{rest}" not in _NO_HOST and text not in _NO_HOST and text not in _NOT_SAID:
+            return text
+    return _any_host(name)
+
+
+_PLAIN_HOST: Final = re.compile(
+    r"([A-Za-z][A-Za-z0-9-]{0,60}[A-Za-z0-9])(?:\.[A-Za-z][A-Za-z0-9-]{0,60})*\Z", re.ASCII
+)
+
+
+def _any_host(name: str) -> str:
     text = clean(name)
     while True:
         before = text
@@ -383,8 +398,20 @@ def _is_machine(where: str, machine: str, short: str) -> bool:
     return where in (".", short, clean(machine).rstrip(".")) or (len(where) == 15 and short.startswith(where))
 
 
+_PLAIN_USER: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,60}[A-Za-z0-9]\Z", re.ASCII)
+_PLAIN_DOMAIN: Final = re.compile(r"[A-Za-z0-9.-]{0,64}\Z", re.ASCII)
+
+
 def _parse(name: str, domain: str, machine: str) -> _Parsed:
     """Resolve what the names alone say. Layers come off until nothing changes, so it is idempotent."""
+    if not machine and _PLAIN_USER.match(name) and _PLAIN_DOMAIN.match(domain):
+        base = name.lower()
+        if base not in _NOT_SAID and base not in _NOT_PEOPLE and base[:2] != "s-" and "-" not in base[:5]:
+            return _Parsed(_NOBODY, "", "") if domain.lower() in _SYSTEM_DOMAINS else _Parsed(_NAME, base, "")
+    return _parse_any(name, domain, machine)
+
+
+def _parse_any(name: str, domain: str, machine: str) -> _Parsed:
     found = _layer(clean(name), clean(domain), machine)
     mail, weak = found.mail, found.kind == _WEAK
     while found.kind in (_NAME, _WEAK) and "\\" not in found.entity:

@@ -24,7 +24,7 @@ ENTITY, PEERS, EVERYONE = 0, 1, 2
 MAX_EXPONENT = 32.0
 """Half-lives after the landmark at which it is moved: far from any loss of digits, and rare."""
 MIN_EXPONENT = -900.0
-"""Half-lives before the landmark from which an event counts as that old: what float64 can hold, with its inverse."""
+"""Half-lives before the landmark at which age ends: float64 holds this weight, and its inverse."""
 GONE = 1e-9
 """What is left of a sum after unlearning, relative to what was taken, below which it is rounding and counts
 as nothing.
@@ -36,7 +36,7 @@ class Sums(NamedTuple):
 
     keys, weights, meta: the habit table. totals, distinct: all weight and number of values, by entity id *
     UNIT + local behaviour. pairs: (entity, value) pairs by behaviour, groups and organisation left out.
-    group, organisation: the levels above.
+    group, organisation: the levels above. limit: most entries, `has_room` keeps it.
     """
 
     keys: np.ndarray

@@ -144,7 +144,7 @@ def entries(table: Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def layout(table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """All keys and weights so ordered that adding them to an empty table of this capacity gives every entry its slot again.
+    """All keys and weights so ordered that adding them to a table of this capacity gives each its slot again.
 
     That is the order of slots, begun behind a free one: then whatever pushed an entry on has come before it.
     """

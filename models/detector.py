@@ -61,10 +61,11 @@ class Detector:
         key_seed: int | None = None,
         geo: GeoDatabase | None = None,
     ) -> None:
-        self.baselines = baselines or Baselines()
-        self.engine = engine or Engine(self.baselines)
-        self.resolver = resolver or IdentityResolver()
-        self.deduper = deduper or Deduper()
+        # what is empty counts as false, but is no less somebody's
+        self.baselines = Baselines() if baselines is None else baselines
+        self.engine = Engine(self.baselines) if engine is None else engine
+        self.resolver = IdentityResolver() if resolver is None else resolver
+        self.deduper = Deduper() if deduper is None else deduper
         self.key_seed = secrets.randbits(62) if key_seed is None else key_seed
         self.attachments: list[str] = []
         self.days = EntityDays(self.baselines)

@@ -8,7 +8,7 @@ weight of its own time; since baselines are sums, that leaves the same baseline 
 
 from __future__ import annotations
 
-from math import exp, log
+from math import log
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -526,7 +526,9 @@ class Engine:
                 details = Evidence(*(_doubled(array) for array in details))
                 self._grow_held()
         baselines.watermark_us = int(clock[0])
-        return Scores(evidence, p_value, top, hold, details.take(slice(0, produced)))
+        details = details.take(slice(0, produced))
+        np.minimum(details.counts, np.finfo(np.float32).max, out=details.counts)  # of an event decades late
+        return Scores(evidence, p_value, top, hold, details)
 
     def drop_held(self, batch: Batch) -> np.ndarray:
         """Give up held events that equal events of the batch (time and all columns); bool (n,), which of the
@@ -588,9 +590,7 @@ class Engine:
 
     def _move_landmark(self, time_us: int) -> None:
         steps = self.baselines.move_landmark(time_us)
-        factor = exp(
-            -steps * 0.6931471805599453 * self.baselines.half_life_days / self.calibration_half_life_days
-        )
+        factor = 2.0 ** (-steps * self.baselines.half_life_days / self.calibration_half_life_days)
         for histograms in (self.behaviours, self.events):
             histograms.bins[:] *= factor
             histograms.tails[:] *= factor

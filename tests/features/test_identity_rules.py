@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features import identity
 from features.identity import NAME_LIMIT, IdentityResolver, host, ip
 
 ALICE = "S-1-5-21-1004336348-1177238915-682003330-1104"
@@ -410,3 +411,30 @@ def test_any_cloudtrail_identity_gives_a_bounded_name(identity: dict[str, object
     name = IdentityResolver().aws({"type": kind, **identity})
     assert len(name) <= NAME_LIMIT
     assert name.isprintable()
+
+
+PLAIN = st.text(alphabet="abcXYZ019.-_$@\\/ ", max_size=24) | st.sampled_from(
+    [
+        "localhost",
+        "localhost.localdomain",
+        "SYSTEM",
+        "unknown",
+        "dwm-1",
+        "NT-AUTORITAT",
+        "umfd-0",
+        "s-1-5-18",
+        "nan",
+        "N.A",
+        "iusr",
+    ]
+)
+
+
+@given(PLAIN)
+def test_the_short_cut_for_plain_hosts_says_what_the_rules_say(name):
+    assert identity.host(name) == identity._any_host(name)
+
+
+@given(PLAIN, PLAIN)
+def test_the_short_cut_for_plain_users_says_what_the_rules_say(name, domain):
+    assert identity._parse(name, domain, "") == identity._parse_any(name, domain, "")

@@ -17,7 +17,9 @@ PAIRS = st.lists(st.tuples(KEYS, st.integers(-1, 2**31 - 1)), max_size=80)
 def test_the_map_equals_a_dictionary(rounds, asked, room):
     found, model = IntMap(room=room), {}
     for pairs in rounds:
-        found.put(np.array([key for key, _ in pairs], np.int64), np.array([value for _, value in pairs], np.int64))
+        found.put(
+            np.array([key for key, _ in pairs], np.int64), np.array([value for _, value in pairs], np.int64)
+        )
         model.update(pairs)
         assert len(found) == len(model)
     wanted = [*model, *asked]

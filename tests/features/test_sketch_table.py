@@ -38,7 +38,8 @@ def test_packing_loses_nothing(ids):
 
 @settings(max_examples=60)
 @given(
-    st.lists(st.tuples(FEW, st.booleans(), st.floats(0.001, 1e6)), max_size=150), st.sampled_from([16, 17, 40, 1000])
+    st.lists(st.tuples(FEW, st.booleans(), st.floats(0.001, 1e6)), max_size=150),
+    st.sampled_from([16, 17, 40, 1000]),
 )
 def test_adding_and_removing_in_any_order_equals_a_dictionary(steps, capacity):
     table, model = sketch.empty_table(capacity), {}
@@ -111,7 +112,11 @@ def test_a_table_is_rebuilt_slot_by_slot_from_its_layout(ids, capacity, chance):
 
 def test_a_table_of_tiny_capacity_is_rebuilt_around_its_end():
     capacity = 16
-    keys = [key for key in (int(sketch.pack(1, 0, value)) for value in range(1, 4000)) if sketch.home_slot(key, capacity) == 14]
+    keys = [
+        key
+        for key in (int(sketch.pack(1, 0, value)) for value in range(1, 4000))
+        if sketch.home_slot(key, capacity) == 14
+    ]
     table = sketch.empty_table(capacity)
     for key in keys[:6]:
         add(table, key, 1.0)

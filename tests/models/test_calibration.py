@@ -49,14 +49,18 @@ def test_bins_hold_an_eighth_of_a_nat_and_the_first_holds_no_evidence():
 @given(st.floats(0, 40))
 def test_without_history_the_likelihood_ratio_itself_is_the_bound(score):
     histograms = empty_histograms(1)
-    assert calibrated(histograms, 0, bin_of(score), score, 1.0) == pytest.approx(min(score, CAP_NATS), abs=1e-9)
+    assert calibrated(histograms, 0, bin_of(score), score, 1.0) == pytest.approx(
+        min(score, CAP_NATS), abs=1e-9
+    )
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 100), st.integers(0, 2000), st.floats(0.2, 4.0), st.floats(1e-6, 1.0))
 def test_calibrated_evidence_is_monotone_in_the_score_capped_and_never_negative(seed, count, scale, decay):
     histograms = filled(np.random.default_rng(seed).exponential(scale, count))
-    scores = np.sort(np.r_[np.linspace(-1, 25, 300), BIN_NATS * np.arange(BINS), BIN_NATS * np.arange(BINS) - 1e-9])
+    scores = np.sort(
+        np.r_[np.linspace(-1, 25, 300), BIN_NATS * np.arange(BINS), BIN_NATS * np.arange(BINS) - 1e-9]
+    )
     found = [calibrated(histograms, 1, bin_of(score), score, decay) for score in scores.tolist()]
     assert (np.diff(found) >= -1e-12).all()
     assert min(found) >= 0.0
@@ -98,7 +102,7 @@ def _ranked(scores: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("level", [0.01, 0.05])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_tail_probabilities_of_exchangeable_scores_keep_their_promise(level, seed):
-    """At most `level` of the scores reach p <= level; ties in a bin (e^-0.125 wide here) make it less, never much."""
+    """At most `level` of the scores reach p <= level; ties in a bin make it less, by e^-0.125 at most."""
     count, warm_up = 60_000, 5_000
     p = _ranked(np.random.default_rng(seed).exponential(1.0, count))[warm_up:]
     rate, deviation = float((p <= level).mean()), sqrt(level * (1 - level) / len(p))

@@ -13,7 +13,6 @@ from tests.batches import (
     DAY_US,
     START_US,
     Story,
-    assert_close,
     assert_identical,
     assert_same_habits,
     assert_sound,
@@ -179,7 +178,9 @@ def test_more_events_can_be_held_than_there_was_room_for():
     for room, out in ((4, few), (4096, roomy)):
         baselines = in_groups(Baselines())
         engine = Engine(baselines, hold_days=20.0)
-        engine.held = type(engine.held)(*(array[:room].copy() for array in engine.held[:-1]), engine.held.ends)
+        engine.held = type(engine.held)(
+            *(array[:room].copy() for array in engine.held[:-1]), engine.held.ends
+        )
         out.append(score_in_pieces(engine, batch(baselines, told), [told.count]))
         out.append(engine.held_count)
     assert_identical(few[0], roomy[0])

@@ -89,7 +89,9 @@ def test_events_are_counted_by_entity_and_day():
     model: dict[tuple[str, int, int], int] = {}
     for part, _ in parts:
         for kind, name in enumerate(("user", "host", "src_ip")):
-            for entity, time_us in zip(part.columns[:, -3 + kind].tolist(), part.time_us.tolist(), strict=True):
+            for entity, time_us in zip(
+                part.columns[:, -3 + kind].tolist(), part.time_us.tolist(), strict=True
+            ):
                 if entity:
                     key = (name, entity, time_us // DAY_US)
                     model[key] = model.get(key, 0) + 1
@@ -109,7 +111,7 @@ def test_more_entity_days_than_there_was_room_for_are_all_counted():
 
 
 def one_day(gains: list[tuple[int, int, float]]):
-    """The frame of one user's day with findings (behaviour, value code, gain), each in an event of its own."""
+    """The day of one user with findings (behaviour, value code, gain), each in an event of its own."""
     baselines = Baselines()
     told = story(6, len(gains), days=0.0)
     told.codes[:] = 0
@@ -160,7 +162,9 @@ def test_reasons_are_the_risk():
     assert frame["reasons"].map(len).max() == REASONS
 
 
-@pytest.mark.parametrize(("per_day", "entities", "allowed"), [(10, 3, 10), (10, 500, 10), (10, 5000, 100), (0.1, 9, 1)])
+@pytest.mark.parametrize(
+    ("per_day", "entities", "allowed"), [(10, 3, 10), (10, 500, 10), (10, 5000, 100), (0.1, 9, 1)]
+)
 def test_a_budget_grows_with_the_organisation(per_day, entities, allowed):
     assert Budget(per_day).alerts(entities) == allowed
 

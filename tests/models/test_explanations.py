@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,13 +23,23 @@ INDEX = {behaviour.name: index for index, behaviour in enumerate(BEHAVIOURS)}
 
 @pytest.mark.parametrize(
     ("events", "text"),
-    [(0, "0"), (0.0005, "0"), (0.2, "<1"), (0.6, "1"), (412.4, "412"), (1234567.0, "1,234,567"), (3.4e38, "3e+38")],
+    [
+        (0, "0"),
+        (0.0005, "0"),
+        (0.2, "<1"),
+        (0.6, "1"),
+        (412.4, "412"),
+        (1234567.0, "1,234,567"),
+        (3.4e38, "3e+38"),
+    ],
 )
 def test_counts_are_written_as_people_read_them(events, text):
     assert count(events) == text
 
 
-@pytest.mark.parametrize(("nats", "text"), [(0.0, "1 in 1"), (3.0, "1 in 20"), (6.1, "1 in 450"), (12.0, "1 in 160,000")])
+@pytest.mark.parametrize(
+    ("nats", "text"), [(0.0, "1 in 1"), (3.0, "1 in 20"), (6.1, "1 in 450"), (12.0, "1 in 160,000")]
+)
 def test_odds_have_two_digits(nats, text):
     assert odds(nats) == text
 
@@ -63,11 +75,11 @@ def test_a_reason_says_when_there_is_no_history_and_when_nobody_did_it():
 @given(st.lists(st.one_of(st.just(0.0), st.floats(0, 2.0**127, width=32)), min_size=6, max_size=6))
 @settings(max_examples=40)
 def test_any_counts_give_one_finite_line(counts):
+    counts[1::2] = [max(pair) for pair in zip(counts[::2], counts[1::2], strict=True)]
     text = explained(counts)
     assert text.isprintable()
     assert len(text) < 400
-    assert "nan" not in text
-    assert "inf" not in text
+    assert not re.search(r"\b(nan|inf)\b", text)
 
 
 def test_braces_in_values_are_values():
@@ -75,7 +87,18 @@ def test_braces_in_values_are_values():
 
 
 HOSTILE = st.text(st.characters(codec=None), max_size=40) | st.sampled_from(
-    ["\x1b[2Jboo", "a\nb\rc", "\u202eevil", "x" * 100_000, "\x00", "\ud800", "<script>", "{value}", "\u2028", "\x9b31m"]
+    [
+        "\x1b[2Jboo",
+        "a\nb\rc",
+        "\u202eevil",
+        "x" * 100_000,
+        "\x00",
+        "\ud800",
+        "<script>",
+        "{value}",
+        "\u2028",
+        "\x9b31m",
+    ]
 )
 
 
@@ -87,9 +110,15 @@ def test_values_made_from_hostile_records_are_printable_and_bounded(one, other):
     event = Event(
         time_us=1_740_787_200_000_000,
         class_uid=AUTHENTICATION,
-        **dict.fromkeys(("user", "host", "src_ip", "src_host", "dst_host", "dst_ip", "process", "command"), one),
-        **dict.fromkeys(("parent_process", "file", "operation", "service", "resource", "auth", "protocol"), other),
-        **dict.fromkeys(("status_detail", "user_agent", "domain", "target_user", "cloud_region"), one + other),
+        **dict.fromkeys(
+            ("user", "host", "src_ip", "src_host", "dst_host", "dst_ip", "process", "command"), one
+        ),
+        **dict.fromkeys(
+            ("parent_process", "file", "operation", "service", "resource", "auth", "protocol"), other
+        ),
+        **dict.fromkeys(
+            ("status_detail", "user_agent", "domain", "target_user", "cloud_region"), one + other
+        ),
         dst_port=445,
     )
     rows = empty_rows(1)

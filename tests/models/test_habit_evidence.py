@@ -23,9 +23,22 @@ def novelty(distinct: float, weight: float) -> float:
 
 def evidence(**given_counts: float) -> float:
     counts = dict.fromkeys(
-        ("own", "own_all", "peer", "peer_all", "org", "org_all", "distinct_own", "distinct_peer", "distinct_org"), 0.0
+        (
+            "own",
+            "own_all",
+            "peer",
+            "peer_all",
+            "org",
+            "org_all",
+            "distinct_own",
+            "distinct_peer",
+            "distinct_org",
+        ),
+        0.0,
     )
-    background, mine = probabilities(*(counts | given_counts | {"shared": given_counts.get("shared", 0.5)}).values())
+    background, mine = probabilities(
+        *(counts | given_counts | {"shared": given_counts.get("shared", 0.5)}).values()
+    )
     return log(background / mine)
 
 
@@ -64,7 +77,7 @@ def test_both_probabilities_sum_to_one_where_others_know_all_that_the_entity_doe
 @settings(max_examples=150)
 @given(TABLES, st.floats(0, 1), st.booleans())
 def test_both_probabilities_never_sum_to_less_than_one_and_to_little_more(table, shared, peers):
-    """What only the entity shows, and what peers know better, is counted twice: once as unseen by the organisation."""
+    """What only the entity shows, or only its peers, is also in the share of what nobody has shown."""
     levels = Levels(table, peers=peers)
     background, mine = levels.sums(shared)
     unseen = novelty(levels.distinct[2], levels.org.sum())
@@ -79,9 +92,20 @@ LARGE = st.one_of(st.just(0.0), st.floats(0, 1e15), st.floats(0, 1e270))
 
 @settings(max_examples=300)
 @given(LARGE, LARGE, LARGE, LARGE, LARGE, LARGE, *[st.one_of(st.just(0.0), st.floats(0, 1e9))] * 4)
-def test_evidence_is_finite_for_all_counts(own, own_more, peer, peer_more, org, org_more, mine, peers, all_, pairs):
+def test_evidence_is_finite_for_all_counts(
+    own, own_more, peer, peer_more, org, org_more, mine, peers, all_, pairs
+):
     background, entity = probabilities(
-        own, own + own_more, peer, peer + peer_more, org, org + org_more, mine, peers, all_, shared_share(pairs, all_)
+        own,
+        own + own_more,
+        peer,
+        peer + peer_more,
+        org,
+        org + org_more,
+        mine,
+        peers,
+        all_,
+        shared_share(pairs, all_),
     )
     assert 0.0 < background <= 1.0 + 1e-9 or org == 0.0
     assert entity > 0.0
@@ -140,7 +164,9 @@ def test_who_often_does_new_things_is_not_called_odd_for_it(own_all, distinct, t
 
 
 def test_longer_history_makes_news_odder():
-    found = [evidence(**(HISTORY | {"own_all": own_all}), org=500.0) for own_all in (0.0, 5.0, 50.0, 500.0, 5000.0)]
+    found = [
+        evidence(**(HISTORY | {"own_all": own_all}), org=500.0) for own_all in (0.0, 5.0, 50.0, 500.0, 5000.0)
+    ]
     assert found == sorted(found)
     assert found[-1] - found[0] > 5
 

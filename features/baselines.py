@@ -207,7 +207,7 @@ class Baselines:
         return light
 
     def _lightest(self, count: int) -> np.ndarray:
-        """The `count` lightest entries, bool by slot; of equal ones those of larger keys: no place decides."""
+        """The `count` lightest entries, bool by slot; of equal ones those of larger keys."""
         chosen = np.zeros(self._table.capacity, np.bool_)
         if count > 0:
             used = np.flatnonzero(self._table.keys[0::2])

@@ -62,9 +62,7 @@ class Entities:
 
     @staticmethod
     def _keys(kind: int, names: np.ndarray) -> np.ndarray:
-        keys: np.ndarray = names.astype(np.int64)
-        keys += np.int64(kind + 1) << 32
-        return keys
+        return np.asarray(names.astype(np.int64) + (np.int64(kind + 1) << 32), dtype=np.int64)
 
     def find(self, kind: int, names: np.ndarray) -> np.ndarray:
         """Ids of entities by name id, 0 where unknown."""

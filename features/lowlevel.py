@@ -32,7 +32,9 @@ def load_u64(typingctx: Any, array: Any, offset: Any) -> tuple[Any, Callable[...
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         view = context.make_array(signature.args[0])(context, builder, args[0])
-        pointer = cgutils.pointer_add(builder, view.data, args[1])  # bytes: no multiplication by the item size
+        pointer = cgutils.pointer_add(
+            builder, view.data, args[1]
+        )  # bytes: no multiplication by the item size
         return builder.load(builder.bitcast(pointer, I64.as_pointer()), align=1, typ=I64)
 
     return types.uint64(array, types.int64), codegen

@@ -38,7 +38,7 @@ CLASSES = (
 
 
 class Story(NamedTuple):
-    """Events before ids are given. codes: int64 (n, value columns), 0 missing; 3 in column host is "host-3"."""
+    """Events before ids are given. codes: int64 (n, value columns), 0 missing; 3 as a host is "host-3"."""
 
     time_us: np.ndarray
     class_uid: np.ndarray
@@ -63,7 +63,7 @@ def story(
     strange: float = 0.02,
     ordered: bool = True,
 ) -> Story:
-    """People with two habits in every column; a share of events does what another does under one's own name."""
+    """People with two habits in every column; in a share of the events they do what somebody else does."""
     rng = np.random.default_rng(seed)
     width = len(VALUE_COLUMNS)
     habits = np.random.default_rng(99).integers(1, 20 + 4 * people, (people, width, 2))

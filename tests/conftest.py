@@ -24,7 +24,9 @@ def _fresh_kernels() -> None:
             "numba was imported before tests/conftest.py could name its cache folder (a plugin or -p option?)"
         )
         raise pytest.UsageError(message)
-    spec = importlib.util.spec_from_file_location("habitus_kernel_cache", ROOT / "features" / "kernel_cache.py")
+    spec = importlib.util.spec_from_file_location(
+        "habitus_kernel_cache", ROOT / "features" / "kernel_cache.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -1,12 +1,12 @@
 """Syslog lines: RFC 5424, RFC 3164 as it is used, ISO stamps of rsyslog; with or without <PRI>.
 
 A stamp without a zone is UTC. A stamp without a year (RFC 3164) takes it from the file:
-`SourceContext.default_year` is the year of the *last* line (the year before, where that would be later than the
-file's own modification time by more than a day), and a month that falls back by more than six
-against the line before is a New Year. How many New Years a file holds is known only at its end, so from the
-first such line on `frames` reads the rest once (64 MiB stay in memory, more goes to a temporary file)
-before it hands anything out: lines of an endless stream have to come in finite batches. Lines that are
-decoded without `frames` start at `default_year` and count on from there.
+`SourceContext.default_year` is the year of the *last* line (the year before, where that would be later than
+the file's own modification time by more than a day), and a month that falls back by more than six against the
+line before is a New Year. How many New Years a file holds is known only at its end, so from the first such
+line on `frames` reads the rest once (64 MiB stay in memory, more goes to a temporary file) before it hands
+anything out: lines of an endless stream have to come in finite batches. Lines that are decoded without
+`frames` start at `default_year` and count on from there.
 
 A line of December that comes late, after lines of January, belongs to the old year.
 """

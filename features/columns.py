@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from features.rows import RawRows
 
 RAW = {name: index for index, name in enumerate(RAW_COLUMNS)}
+OTHER = 99
+"""OCSF: an activity that its class does not list."""
 WEB_CLASSES = (HTTP_ACTIVITY, DNS_ACTIVITY)
 MEMO_STRINGS = 2_000_000
 MEMO_BYTES = 256 << 20
@@ -349,9 +351,8 @@ _STATUS_TEXT = ("", " succeeded", " failed")
 
 def _activity_text(class_uid: int, activity_id: int, status_id: int) -> str:
     name = CLASS_NAMES.get(class_uid, f"class {class_uid}")
-    activity = ACTIVITY_NAMES.get(class_uid, {}).get(
-        activity_id, f"activity {activity_id}" if activity_id else ""
-    )
+    known = ACTIVITY_NAMES.get(class_uid, {}) | {0: "", OTHER: "other"}
+    activity = known.get(activity_id, f"activity {activity_id}")
     return f"{name}: {activity}{_STATUS_TEXT[status_id]}" if activity else f"{name}{_STATUS_TEXT[status_id]}"
 
 

@@ -66,7 +66,9 @@ class Entities:
 
     def find(self, kind: int, names: np.ndarray) -> np.ndarray:
         """Ids of entities by name id, 0 where unknown."""
-        return np.maximum(self._map.get(self._keys(kind, names)), 0)
+        ids: np.ndarray = self._map.get(self._keys(kind, names))
+        ids[ids < 0] = 0
+        return ids
 
     def ids(self, kind: int, names: np.ndarray) -> np.ndarray:
         """Ids of entities by name id, new ones added; 0 where the limit refuses one."""

@@ -176,6 +176,7 @@ class Detector:
             detector.attachments = [str(name) for name in settings["attachments"]]
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise StateError(f"{folder}: the checkpoint lacks or contradicts a part ({error!r})") from error
+        detector.keep_house()
         return detector
 
     @staticmethod

@@ -252,8 +252,9 @@ def report(events: int, entities: int, scaling: bool) -> str:
         found = ours(2_000_000, 1_000_000, detector=Detector(baselines=limited, key_seed=1))
         text += [
             "",
-            f"Bounded at 100,000 entities and 3,000,000 habits, with events of 1,000,000 entities: {found.habits:,} habits of"
-            f" {limited.entities.count:,} entities, {found.held_megabytes:,.0f} MB held;"
+            "Bounded at 100,000 entities and 3,000,000 habits, with events of 1,000,000 entities:"
+            f" {found.habits:,} habits of {limited.entities.count:,} entities,"
+            f" {found.held_megabytes:,.0f} MB held;"
             f" {limited.dropped_entries:,} habits dropped and counted.",
         ]
     return "\n".join(text)

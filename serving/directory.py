@@ -57,7 +57,7 @@ def apply(frame: pd.DataFrame, detector: Detector) -> int:
         names = [resolve[str(kind)](name) for name in part["entity"]]
         known = [(name, group) for name, group in zip(names, part["group"], strict=True) if name]
         detector.baselines.set_groups(
-            str(kind), [name for name, _ in known], [identity.clean(g)[:96] for _, g in known]
+            str(kind), [name for name, _ in known], [identity.visible(g)[:96] for _, g in known]
         )
         count += len(known)
     return count

@@ -59,9 +59,8 @@ def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; exits with 0 done, 1 failed, 2 bad usage."""
     verbose = "--verbose" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        cli.main(args=arguments, prog_name="habitus", standalone_mode=False)
-    except click.exceptions.Exit as finished:
-        sys.exit(finished.exit_code)
+        # outside of click's own mode, an exit code that a command asked for comes back as the result
+        result = cli.main(args=arguments, prog_name="habitus", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
@@ -77,4 +76,4 @@ def main(arguments: list[str] | None = None) -> Any:
             traceback.print_exc()
         click.echo(f"habitus: {error}", err=True)
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -7,24 +7,40 @@ import json
 import re
 import subprocess
 import sys
-from io import BytesIO
+from contextlib import redirect_stderr, redirect_stdout
+from io import BytesIO, StringIO
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
 import zstandard
 
+from serving.cli.main import main
+
 START = 1_772_323_200_000  # 2026-03-01 UTC
 
 
-def habitus(*arguments, cwd=None, stdin=None):
-    return subprocess.run(
-        [sys.executable, "-c", "from serving.cli.main import main; main()", *map(str, arguments)],
-        cwd=cwd,
-        input=stdin,
-        capture_output=True,
-        check=False,
-        timeout=570,
-    )
+class Done(NamedTuple):
+    """How a command ended and what it printed."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+def habitus(*arguments):
+    """The command line in this process: what `habitus ARGUMENTS` does, without its start-up time."""
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    return Done(ended.value.code, out.getvalue().encode(), err.getvalue().encode())
+
+
+def habitus_process(*arguments, stdin=None):
+    """The same as a process of its own."""
+    code = "from serving.cli.main import main; main()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, check=False, timeout=570)
 
 
 def logon(minute, user, host, ip="10.1.2.3", uid=None):
@@ -65,7 +81,7 @@ def strange_day():
 def scored(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scored")
     (folder / "logs.ndjson").write_bytes(ndjson(quiet_weeks() + strange_day()))
-    done = habitus("score", folder / "logs.ndjson", "--out", folder / "out")
+    done = habitus_process("score", folder / "logs.ndjson", "--out", folder / "out")
     assert done.returncode == 0, done.stderr.decode()
     return folder / "out", done.stdout.decode()
 
@@ -127,7 +143,8 @@ def test_files_are_replayed_in_event_time_whatever_their_order_compression_or_fo
 
 
 def test_standard_input_and_ndjson_output_work(tmp_path):
-    done = habitus("score", "-", "--out", tmp_path / "out", "--format", "ndjson", stdin=ndjson(quiet_weeks()))
+    logs = ndjson(quiet_weeks())
+    done = habitus_process("score", "-", "--out", tmp_path / "out", "--format", "ndjson", stdin=logs)
     assert done.returncode == 0, done.stderr.decode()
     rows = [json.loads(line) for line in (tmp_path / "out" / "events.ndjson").read_text().splitlines()]
     assert len(rows) == 1440
@@ -163,7 +180,7 @@ def test_a_baseline_is_shown_in_shares_and_unlearned_by_window(tmp_path):
     habitus("score", tmp_path / "all.ndjson", "--state", state)
     shown = habitus("baseline", "show", "CORP\\Alice", "--state", state).stdout.decode()
     assert "user alice" in shown
-    assert "480 events: ws-1 75%, srv-1 25%" in shown
+    assert "429 events: ws-1 75%, srv-1 25%" in shown  # 480, faded with a half-life of 30 days
     window = ("--from", "2026-03-05", "--to", "2026-03-06")
     done = habitus("unlearn", "--entity", "alice", *window, "--state", state)
     assert "took out 48 events of alice" in done.stdout.decode(), done.stderr.decode()
@@ -182,9 +199,9 @@ def test_what_was_too_strange_is_held_back_from_the_baseline(tmp_path):
     (tmp_path / "all.ndjson").write_bytes(ndjson(quiet_weeks() + strange_day()))
     done = habitus("score", tmp_path / "all.ndjson", "--state", tmp_path / "state")
     held = int(re.search(r"(\d+) events held back", done.stdout.decode())[1])
-    assert held > 0
+    assert held == len(strange_day())
     shown = habitus("baseline", "show", "alice", "--state", tmp_path / "state").stdout.decode()
-    assert f"{500 - held} events" in shown.replace("  ", " ")
+    assert "203.0.113.77" not in shown
 
 
 def test_peer_groups_come_from_a_directory(tmp_path):
@@ -244,7 +261,7 @@ def test_nothing_hostile_reaches_the_terminal(tmp_path):
         (["score", "{prose}", "--top", "-1"], 2, "--top"),
     ],
 )
-def test_a_mistake_gets_one_line_that_says_what_to_do(tmp_path, arguments, code, says):
+def test_a_mistake_gets_one_line_that_says_what_to_do(tmp_path, monkeypatch, arguments, code, says):
     (tmp_path / "prose.txt").write_text("It was a dark and stormy night.\n")
     (tmp_path / "cut.ndjson.gz").write_bytes(gzip.compress(b"x" * 1000)[:15])
     (tmp_path / "empty").mkdir()
@@ -253,7 +270,8 @@ def test_a_mistake_gets_one_line_that_says_what_to_do(tmp_path, arguments, code,
         "{damaged}": tmp_path / "cut.ndjson.gz",
         "{empty_folder}": tmp_path / "empty",
     }
-    done = habitus(*[places.get(argument, argument) for argument in arguments], cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = habitus(*[places.get(argument, argument) for argument in arguments])
     assert done.returncode == code
     assert says in done.stderr.decode()
     assert b"Traceback" not in done.stderr

@@ -217,9 +217,12 @@ class Columniser:
         self._resolver = resolver
         self._reduce = _reducers(resolver, geo)
         self._targets = _targets()
-        self._clear()
+        self.forget()
 
-    def _clear(self) -> None:
+    def forget(self) -> None:
+        """Empty the memo: needed when value or entity ids were renumbered, and done by itself when it is
+        full.
+        """
         self.memo = StringTable(room=4096)
         self._derived = np.zeros((4096, DERIVED), np.int32)
         self._entity = np.zeros(4096, np.int32)
@@ -233,16 +236,10 @@ class Columniser:
         """Bytes held by the memo and its derived values."""
         return self.memo.nbytes + self._derived.nbytes + self._entity.nbytes + self._pairs.nbytes
 
-    def forget(self) -> None:
-        """Empty the memo: needed when value or entity ids were renumbered, and done by itself when it is
-        full.
-        """
-        self._clear()
-
     def begin(self) -> StringTable:
         """The memo that the next rows are to be interned in; call before every chunk of rows."""
         if len(self.memo) > MEMO_STRINGS or self.memo.nbytes > MEMO_BYTES or len(self._pairs) > MEMO_STRINGS:
-            self._clear()
+            self.forget()
         return self.memo
 
     def batch(self, rows: RawRows) -> Batch:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import exp
 from typing import TYPE_CHECKING
 
-from features.behaviours import ENTITY_KINDS
 from models.habit import ORG, ORG_ALL, OWN, OWN_ALL, PEER, PEER_ALL
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from features.baselines import Baselines
 
 KIND_WORDS = {"user": "this user", "host": "this host", "src_ip": "this address"}
+ENTITY_WORDS = {"user": "other users", "host": "other hosts", "src_ip": "other addresses"}
 
 
 def count(events: float) -> str:
@@ -61,15 +61,7 @@ def reason(
     return f"{said}: {', '.join(parts)}; {nats:.1f} nats, {odds(nats)}"
 
 
-ENTITY_WORDS = {"user": "other users", "host": "other hosts", "src_ip": "other addresses"}
-
-
 def _percent(share: float) -> str:
     if share < 0.1:
         return "<0.1%"
     return f"{share:.1f}%" if share < 10 else f"{share:.0f}%"
-
-
-def entity_kind_of(behaviour_index: int, baselines: Baselines) -> int:
-    """Entity kind code of a behaviour."""
-    return ENTITY_KINDS.index(baselines.behaviours[behaviour_index].entity)

@@ -94,7 +94,6 @@ _VERBS = {
     ),
     **dict.fromkeys(_words("delete destroy remove removed revoke revoked cancel deny dismiss block"), 4),
 }
-_TIMES = ("@timestamp", "at_sign_timestamp", "created_at")
 _RUN_FAILED = frozenset({"failure", "timed_out", "startup_failure", "cancelled"})
 
 

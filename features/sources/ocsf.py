@@ -84,7 +84,6 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _BLANKS = b" \t\r"
 _STATUS = {"success": events.SUCCESS, "failure": events.FAILURE}
 
-_NO_USER = User()
 _NO_ACTOR = Actor()
 _NO_ACTOR_PROCESS = ActorProcess()
 _NO_PROCESS = Process()

@@ -16,8 +16,6 @@ TEXT_LIMIT = 8192
 """Characters kept of one field. A longer value is cut: everything that matters for a baseline is at its
 beginning.
 """
-DEPTH_LIMIT = 64
-"""Nesting of JSON that is still read. Real records stay under ten."""
 
 _decode_json = msgspec.json.Decoder().decode
 

@@ -28,8 +28,8 @@ from features.events import (
     Event,
 )
 from features.sources.entra import classify_change
-from features.sources.mapping import Rows, header, stamp_us
 from features.sources.parsing import json_object, mapping, text
+from features.sources.tabular import Rows, header, stamp_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

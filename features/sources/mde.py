@@ -41,8 +41,8 @@ from features.events import (
     WINDOWS_SERVICE,
     Event,
 )
-from features.sources.mapping import Rows, header, stamp_us
 from features.sources.parsing import integer, json_object, mapping, text
+from features.sources.tabular import Rows, header, stamp_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

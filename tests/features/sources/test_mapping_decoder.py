@@ -9,7 +9,8 @@ import pytest
 from features.errors import InputError, RecordError
 from features.events import Event
 from features.sources.base import Sample, SourceContext
-from features.sources.mapping import JOINED_LIMIT, FieldMapping, Rows, load_mapping, stamp_us
+from features.sources.mapping import FieldMapping, load_mapping
+from features.sources.tabular import JOINED_LIMIT, Rows, stamp_us
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "mapping.md"
 HOSTILE = (None, True, -1, 10**30, 1e308, "\x00\x1b[31m", "A" * 100_000, [], {}, [[[]]], {"a": {"b": 1}})

@@ -101,12 +101,12 @@ def hash_bytes(buffer: np.ndarray, start: int, length: int, seed: int) -> np.uin
 
 
 @njit(cache=True, nogil=True)
-def hash_many(buffer: np.ndarray, ends: np.ndarray, seed: int, out: np.ndarray) -> None:
-    """Hash of each of the texts that lie end to end in a padded buffer."""
-    start = 0
-    for i in range(ends.shape[0]):
-        out[i] = hash_bytes(buffer, start, ends[i] - start, seed)
-        start = ends[i]
+def hash_ranges(
+    buffer: np.ndarray, starts: np.ndarray, stops: np.ndarray, seed: int, out: np.ndarray
+) -> None:
+    """Hash of each byte range of a padded buffer."""
+    for i in range(starts.shape[0]):
+        out[i] = hash_bytes(buffer, starts[i], stops[i] - starts[i], seed)
 
 
 @njit(cache=True)

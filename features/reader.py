@@ -13,7 +13,7 @@ import numpy as np
 from features import files
 from features.errors import RecordError
 from features.interner import PADDING
-from features.lowlevel import hash_many
+from features.lowlevel import hash_ranges
 from features.rows import BROKEN, RawRows, empty_rows, put_events
 from features.sources import registry
 from features.sources.base import SourceContext
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 CHUNK_RECORDS = 16_384
 SCAN_BYTES = 1 << 23
+NAMING_SEED = 0
+"""Seed of the hash that names an event without an id of its own: the same in every run, unlike
+deduplication's.
+"""
 QUARANTINE_BYTES = 1 << 16
 """Bytes of a quarantined record that are kept, so that it can be read again after a fix."""
 
@@ -163,7 +167,7 @@ class Reader:
         self.quarantine(Quarantined(ledger.file, number, reason, raw[:QUARANTINE_BYTES]))
 
     def _chunk(self, source: str, events: list[Event], bodies: list[bytes], ledger: FileLedger) -> Chunk:
-        keys = self._keys(source, bodies)
+        keys = self._keys(self._seed(source), bodies)
         new = self.deduper.admit(keys)
         ledger.duplicate += len(events) - int(new.sum())
         kept = np.flatnonzero(new)
@@ -171,14 +175,17 @@ class Reader:
         rows = empty_rows(len(chosen))
         put_events(rows, np.arange(len(chosen)), chosen, self.columniser.begin())
         ledger.scored += len(chosen)
-        uids = [event.uid or f"{key:016x}" for event, key in zip(chosen, keys[kept].tolist(), strict=True)]
+        named = self._keys(NAMING_SEED, [bodies[index] for index in kept])
+        uids = [event.uid or f"{key:016x}" for event, key in zip(chosen, named.tolist(), strict=True)]
         return Chunk(self.columniser.batch(rows), uids)
 
-    def _keys(self, source: str, bodies: list[bytes]) -> np.ndarray:
-        ends = np.cumsum(np.fromiter(map(len, bodies), np.int64, len(bodies)))
+    @staticmethod
+    def _keys(seed: int, bodies: list[bytes]) -> np.ndarray:
+        stops = np.cumsum(np.fromiter(map(len, bodies), np.int64, len(bodies)))
+        starts = np.concatenate([np.zeros(1, np.int64), stops[:-1]])
         keys = np.empty(len(bodies), np.uint64)
         buffer = np.frombuffer(b"".join(bodies) + bytes(PADDING), np.uint8)
-        hash_many(buffer, ends, self._seed(source), keys)
+        hash_ranges(buffer, starts[: len(bodies)], stops, seed, keys)
         return keys
 
     def _seed(self, source: str) -> int:
@@ -224,9 +231,11 @@ class Reader:
 
 def _uids(buffer: np.ndarray, rows: RawRows) -> list[str]:
     content = buffer.tobytes()
+    names = np.empty(len(rows.key), np.uint64)
+    hash_ranges(buffer, rows.start, rows.stop, NAMING_SEED, names)
     return [
-        content[start:stop].decode() if stop > start else f"{key:016x}"
-        for start, stop, key in zip(
-            rows.uid_start.tolist(), rows.uid_stop.tolist(), rows.key.tolist(), strict=True
+        content[start:stop].decode() if stop > start else f"{name:016x}"
+        for start, stop, name in zip(
+            rows.uid_start.tolist(), rows.uid_stop.tolist(), names.tolist(), strict=True
         )
     ]

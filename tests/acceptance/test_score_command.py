@@ -308,3 +308,16 @@ def test_help_needs_no_heavy_import():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout.decode().splitlines()[-1] == "[]"
+
+
+def test_an_event_without_an_id_of_its_own_is_named_the_same_in_every_run(tmp_path):
+    (tmp_path / "auth.log").write_text(
+        "Mar  1 06:55:46 web-1 sshd[24200]: Accepted password for alice from 203.0.113.9 port 4242 ssh2\n"
+        "Mar  1 06:56:46 web-1 sshd[24201]: Accepted password for bob from 203.0.113.9 port 4243 ssh2\n"
+    )
+    names = []
+    for run in ("first", "second"):
+        assert habitus("score", tmp_path / "auth.log", "--out", tmp_path / run).returncode == 0
+        names.append(pd.read_parquet(tmp_path / run / "events.parquet")["event_uid"].tolist())
+    assert names[0] == names[1]
+    assert len(set(names[0])) == 2

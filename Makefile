@@ -28,7 +28,7 @@ setup-bench:
 setup-notebooks:
 	@bash tools/setup.sh dev notebooks
 
-run: setup ## start the service with a demo organisation and print the console's address
+run: setup ## score a simulated organisation and show who departed from their habits
 	@$(BIN)/habitus demo
 
 test: setup ## every test that needs nothing else and takes seconds, with branch coverage

@@ -190,6 +190,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if not (options.data / "MANIFEST.csv").is_file():
+        print(f"no real data in {options.data}: name the folder with --data")
+        return
     text = table(evaluate(options.data))
     print(text)
     if options.out:

@@ -114,6 +114,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if not (options.data / "MANIFEST.csv").is_file():
+        print(f"no real data in {options.data}: name the folder with --data")
+        return
     read_file(options.data / "zeek/stratosphere-001/conn.log", Detector(key_seed=1), "")  # loads the kernels
     rows = readings(options.data)
     text = table(rows)

@@ -262,9 +262,10 @@ def report(events: int, entities: int, scaling: bool) -> str:
 
 HEADER = """# Throughput
 
-Made by `python -m benchmarks.bench_throughput --events 2000000 --scaling`. CPU time of one process on one thread; medians
-over chunks of the second half of the events. Scored and learned: habits (no peer groups here), calibration, evidence,
-holding back; not the entity-days or the output files. Peers decode the same bytes and see the same fields as numbers.
+Made by `python -m benchmarks.bench_throughput --events 2000000 --scaling`. CPU time of one process on one
+thread; medians over chunks of the second half of the events. Scored and learned: habits (no peer groups
+here), calibration, evidence, holding back; not the entity-days or the output files. Peers decode the same
+bytes and see the same fields as numbers.
 
 """
 

@@ -175,8 +175,11 @@ class Reader:
         rows = empty_rows(len(chosen))
         put_events(rows, np.arange(len(chosen)), chosen, self.columniser.begin())
         ledger.scored += len(chosen)
-        named = self._keys(NAMING_SEED, [bodies[index] for index in kept])
-        uids = [event.uid or f"{key:016x}" for event, key in zip(chosen, named.tolist(), strict=True)]
+        uids = [event.uid for event in chosen]
+        unnamed = [place for place, uid in enumerate(uids) if not uid]
+        names = self._keys(NAMING_SEED, [bodies[kept[place]] for place in unnamed])
+        for place, name in zip(unnamed, names.tolist(), strict=True):
+            uids[place] = f"{name:016x}"
         return Chunk(self.columniser.batch(rows), uids)
 
     @staticmethod
@@ -230,12 +233,14 @@ class Reader:
 
 
 def _uids(buffer: np.ndarray, rows: RawRows) -> list[str]:
-    content = buffer.tobytes()
-    names = np.empty(len(rows.key), np.uint64)
-    hash_ranges(buffer, rows.start, rows.stop, NAMING_SEED, names)
-    return [
-        content[start:stop].decode() if stop > start else f"{name:016x}"
-        for start, stop, name in zip(
-            rows.uid_start.tolist(), rows.uid_stop.tolist(), names.tolist(), strict=True
-        )
+    view = buffer.data
+    uids = [
+        str(view[start:stop], "utf-8")
+        for start, stop in zip(rows.uid_start.tolist(), rows.uid_stop.tolist(), strict=True)
     ]
+    unnamed = np.flatnonzero(rows.uid_start == rows.uid_stop)
+    names = np.empty(len(unnamed), np.uint64)
+    hash_ranges(buffer, rows.start[unnamed], rows.stop[unnamed], NAMING_SEED, names)
+    for place, name in zip(unnamed.tolist(), names.tolist(), strict=True):
+        uids[place] = f"{name:016x}"
+    return uids

@@ -28,16 +28,23 @@ if TYPE_CHECKING:
     metavar="DATE",
     help="First day.",
 )
-def command(out: Path, seed: int, days: int, users: int, start: datetime) -> None:
+@click.option(
+    "--campaigns",
+    type=int,
+    default=None,
+    help="Planted attack campaigns; by default a number that suits the users and days.",
+)
+def command(out: Path, seed: int, days: int, users: int, start: datetime, campaigns: int | None) -> None:
     """Write the logs of an invented organisation: people with habits, benign oddities and planted attacks.
 
-    DIR/events.ndjson is OCSF 1.8, one event a line in order of time; DIR/directory.csv the peer groups for
-    `habitus score --directory`. What was planted is in DIR/labels.ndjson, what was odd but benign in
-    DIR/oddities.ndjson, and nowhere else. The same arguments give the same bytes.
+    DIR/events.ndjson is OCSF 1.8, one event a line in order of arrival (a small share comes late, see
+    DIR/delivery.json); DIR/directory.csv the peer groups for `habitus score --directory`. What was planted is
+    in DIR/labels.ndjson, what was odd but benign in DIR/oddities.ndjson, and nowhere else. The same arguments
+    give the same bytes.
     """
     from training.simulate.writer import Simulation, write
 
-    summary = write(Simulation(seed, users, days, start.date()), out)
+    summary = write(Simulation(seed, users, days, start.date(), campaigns), out)
     echo(summary, out)
 
 

@@ -60,12 +60,13 @@ def test_the_demo_refuses_a_folder_with_something_in_it(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_simulate_writes_four_files_and_leaves_others_alone(tmp_path):
+def test_simulate_writes_its_files_and_leaves_others_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
     done = call("simulate", "--out", str(tmp_path), "--users", "8", "--days", "8", "--start", "2027-03-01")
     assert done.exit_code == 0, done.output
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"directory.csv", "events.ndjson", "labels.ndjson", "mine.txt", "oddities.ndjson"}
+    names = {path.name for path in tmp_path.iterdir()} - {"mine.txt"}
+    assert names == {"delivery.json", "directory.csv", "events.ndjson", "labels.ndjson", "oddities.ndjson"}
+    assert (tmp_path / "mine.txt").read_text() == "precious"
     with (tmp_path / "events.ndjson").open("rb") as lines:
         first = msgspec.json.decode(next(lines))
     assert first["time"] // 86_400_000 == pd.Timestamp("2027-03-01").value // 86_400_000_000_000

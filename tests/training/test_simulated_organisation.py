@@ -15,7 +15,9 @@ from features.errors import InputError
 from features.identity import IdentityResolver
 from features.sources.base import SourceContext
 from features.sources.ocsf import OcsfDecoder
+from training.simulate import places
 from training.simulate.chance import Chance
+from training.simulate.profile import registered_domain
 from training.simulate.worktime import SITES, Day, is_holiday, utc_offset_minutes
 from training.simulate.writer import Label, Oddity, Simulation, write
 
@@ -23,6 +25,7 @@ HAMBURG, LEEDS, NEWARK, PUNE = SITES
 START = date(2026, 2, 2)
 DAYS = 14
 
+SMALL_SITES = {registered_domain(places.rare_domain(number)) for number in range(places.RARE_DOMAINS)}
 SAME_VALUES = (
     "metadata.product.name",
     "class_uid",
@@ -105,6 +108,11 @@ def general(path, value):
     """A value without what is each event's own: numbers in names of files, the machine of a ticket."""
     if path == "service.name":
         return value.partition("/")[0]
+    if path in ("query.hostname", "http_request.url.hostname", "dst_endpoint.hostname"):
+        domain = registered_domain(value)
+        if domain in SMALL_SITES:
+            return "a small site"
+        return domain if path == "query.hostname" else value
     return re.sub(r"\d+", "0", value) if path == "file.name" else value
 
 
@@ -144,8 +152,8 @@ def test_every_line_decodes_and_says_when_what_and_in_which_class(raw, decoded):
     assert len(raw) > 60_000
     assert all(event.uid and event.class_uid and event.activity_id and event.status_id for event in decoded)
     first = datetime.fromisoformat("2026-02-02T00:00:00+00:00").timestamp() * 1e6
-    assert first <= decoded[0].time_us
-    assert decoded[-1].time_us < first + DAYS * 86_400e6
+    assert first <= min(event.time_us for event in decoded)
+    assert max(event.time_us for event in decoded) < first + DAYS * 86_400e6
     assert len({event.class_uid for event in decoded}) >= 10
 
 
@@ -160,9 +168,12 @@ def test_every_event_has_what_ocsf_requires_of_all_classes(raw):
         assert (event["status_id"], event["status"]) in {(1, "Success"), (2, "Failure")}
 
 
-def test_lines_are_in_order_of_time_and_uids_are_unique(decoded):
-    times = [event.time_us for event in decoded]
-    assert times == sorted(times)
+def test_uids_are_unique_and_all_but_a_few_lines_are_in_order_of_time(decoded):
+    late, latest = 0, 0
+    for event in decoded:
+        late += event.time_us < latest
+        latest = max(latest, event.time_us)
+    assert 0 < late < 0.05 * len(decoded)
     assert len({event.uid for event in decoded}) == len(decoded)
 
 
@@ -170,7 +181,7 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path):
     for folder in ("one", "two"):
         write(Simulation(seed=5, users=10, days=8, start=START), tmp_path / folder)
     names = {path.name for path in (tmp_path / "one").iterdir()}
-    assert names == {"events.ndjson", "directory.csv", "labels.ndjson", "oddities.ndjson"}
+    assert names == {"events.ndjson", "directory.csv", "labels.ndjson", "oddities.ndjson", "delivery.json"}
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
@@ -203,27 +214,27 @@ def test_streams_of_chance_depend_on_their_concern_only():
 # --- life --------------------------------------------------------------------------
 
 
-def by_people(decoded, folder):
+def by_people(decoded, folder, *others):
     rows = directory(folder)
-    skip = {"services", "shared", "administrators"}
+    skip = {"services", "shared", "administrators", *others}
     people = {row["entity"] for row in rows if row["entity_kind"] == "user" and row["group"] not in skip}
     return [event for event in decoded if event.user in people]
 
 
-def test_people_rest_at_weekends_and_at_night(decoded, folder):
-    events = by_people(decoded, folder)
+def test_people_without_shifts_rest_at_weekends_and_at_night(decoded, folder):
+    events = by_people(decoded, folder, "operations")
     days = Counter(datetime.fromtimestamp(event.time_us / 1e6).astimezone().weekday() for event in events)
     weekdays, weekend = sum(days[d] for d in range(5)) / 5, (days[5] + days[6]) / 2
     assert weekdays > 6 * weekend > 0
     hours = Counter(event.time_us // 3_600_000_000 % 24 for event in events)
-    assert sum(hours[h] for h in range(8, 17)) / 9 > 8 * sum(hours[h] for h in range(4)) / 4
+    assert sum(hours[h] for h in range(8, 17)) / 9 > 5 * sum(hours[h] for h in range(4)) / 4
 
 
-def test_a_working_day_has_between_150_and_400_events_a_person(decoded, folder):
+def test_a_working_day_has_between_80_and_250_events_a_person(decoded, folder):
     events = by_people(decoded, folder)
     per_day = Counter((event.user, event.time_us // 86_400_000_000) for event in events)
     busy = sorted(count for count in per_day.values() if count > 40)
-    assert 150 <= sum(busy) / len(busy) <= 400
+    assert 80 <= sum(busy) / len(busy) <= 250
 
 
 def test_people_have_habits_that_overlap_with_those_of_others(decoded, folder):

@@ -28,6 +28,10 @@ def command_line(
     organisation = world.organisation
     folder = chance.favourite(places.SHARE_FOLDERS.get(area, ("Forms",)))
     name = places.file_name(area, folder, chance.rank(places.FILES_PER_FOLDER, 0.7))
+    if "{domain}" in template:
+        template = template.replace("{domain}", site(chance))
+    if "{blob}" in template:
+        template = template.replace("{blob}", chance.hexadecimal(chance.pick((24, 40, 64))))
     return (
         template.replace("{account}", account.name)
         .replace("{server}", chance.favourite(organisation.servers, 0.6).name)
@@ -36,6 +40,21 @@ def command_line(
         .replace("{file}", name.rpartition(".")[0])
         .replace("{n}", str(chance.between(1000, 99999)))
     )
+
+
+def site(chance: Chance) -> str:
+    """A small site that hardly anybody asks for, of the form www.name.tld."""
+    while True:
+        name = places.rare_domain(chance.rank(places.RARE_DOMAINS, 0.5))
+        if name.count(".") == 2:
+            return name
+
+
+def long_name(chance: Chance, domain: str, letters: int) -> str:
+    """A name under a domain with so many random letters and digits before it, in labels of at most 40."""
+    text = chance.hexadecimal((letters + 1) // 2)[:letters]
+    labels = [text[at : at + 40] for at in range(0, letters, 40)]
+    return f"{'.'.join(labels)}.{domain}"
 
 
 def run(

@@ -1,13 +1,15 @@
 """What people and machines run: programs with usual parents and command lines, for Windows and Linux.
 
-Command templates may name {account}, {server}, {share}, {file}, {n} and {host}. Tools that intruders like
-(net, nltest, PsExec, wmic, 7z, robocopy) are here because administrators, developers and logon scripts use
-them every day.
+Command templates may name {account}, {server}, {share}, {file}, {n}, {host}, {domain} (a small site) and
+{blob} (encoded text). Tools that intruders like (net, nltest, PsExec, wmic, certutil, robocopy) are here
+because administrators, developers and logon scripts use them every day.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from training.simulate.places import CLOUD_CALLS, CloudCall
 
 EXPLORER = r"C:\Windows\explorer.exe"
 SERVICES = r"C:\Windows\System32\services.exe"
@@ -283,3 +285,75 @@ ROLLOUTS = (
 )
 """Programs that arrive during a simulation."""
 INSTALLER = _tool("msiexec", "/i \\\\{server}\\{share}\\{file}.msi /qn", parent=SERVICES)
+
+CERTUTIL = _tool(
+    "certutil",
+    r"-hashfile C:\Users\{account}\Downloads\{file}.zip SHA256",
+    r"-urlcache -split -f https://{domain}/{file}.cab C:\Temp\{file}.cab",
+    "-store My",
+)
+BITSADMIN = _tool(
+    "bitsadmin", r"/transfer {file} https://{domain}/{file}.cab C:\Temp\{file}.cab", "/list /allusers"
+)
+RUNDLL32 = _tool(
+    "rundll32",
+    r"printui.dll,PrintUIEntry /in /n \\PRN-01\{share}",
+    r"C:\Temp\{share}.dll,Start",
+    "shell32.dll,Control_RunDLL",
+)
+REGSVR32 = _tool("regsvr32", r"/s C:\Temp\{share}.dll", r"/s /u C:\Temp\{share}.dll")
+MSHTA = _tool("mshta", "http://{server}/{share}/form.hta", "https://{domain}/form.hta")
+ENCODED = Program(
+    POWERSHELL,
+    CMD,
+    (
+        "powershell.exe -NoProfile -EncodedCommand {blob}",
+        "powershell.exe -NoProfile -Command Invoke-WebRequest https://{domain}/{file}.cab"
+        r" -OutFile C:\Temp\{file}.cab",
+    ),
+)
+NATIVE_WINDOWS = (CERTUTIL, RUNDLL32, ENCODED, REGSVR32, BITSADMIN, MSHTA)
+"""Signed programs of Windows that load and run other code: for installers, printers, old forms, intruders."""
+NATIVE_PARENTS = (CMD, POWERSHELL, EXPLORER, EXCEL.path, WORD.path, OUTLOOK.path)
+"""What starts them."""
+SHADOWS = _tool("vssadmin", "list shadows", "delete shadows /for=D: /oldest /quiet", "list shadowstorage")
+"""Snapshots of a volume: listed and thinned out by backups and administrators."""
+
+LOOKED_UP = ("cloudfront.net", "s.sophosxl.net", "avqs.mcafee.com", "googlevideo.com", "akadns.net")
+"""Domains under which content networks and virus scanners ask for long names that look random."""
+
+MAIL_CHANGES = ("New-InboxRule", "Set-InboxRule", "UpdateInboxRules", "Set-Mailbox")
+"""Changes to the way a mailbox treats its mail: rules and forwarding, commonest first."""
+DIRECTORY_CHANGES = (
+    "Add member to group",
+    "Reset user password",
+    "Update user",
+    "Add member to role",
+    "Consent to application",
+    "Add service principal credentials",
+)
+"""What administrators change in the directory, commonest first."""
+NEW_FACTOR = "User registered security info"
+
+_GROUPS = ("sg-web", "sg-app", "sg-db")
+_USERS = ("ci", "export", "partner", "reporting")
+CLOUD_CHANGES = (
+    CloudCall("ec2.amazonaws.com", "AuthorizeSecurityGroupIngress", 1, _GROUPS),
+    CloudCall("s3.amazonaws.com", "PutBucketPolicy", 3, CLOUD_CALLS[0].resources),
+    CloudCall("iam.amazonaws.com", "AttachUserPolicy", 3, _USERS),
+    CloudCall("ec2.amazonaws.com", "CreateSnapshot", 1, ("vol-orders", "vol-billing", "vol-ml")),
+    CloudCall("s3.amazonaws.com", "DeletePublicAccessBlock", 4, CLOUD_CALLS[0].resources),
+    CloudCall("iam.amazonaws.com", "CreateUser", 1, _USERS),
+    CloudCall("ec2.amazonaws.com", "ModifySnapshotAttribute", 3, ("snap-orders", "snap-billing", "snap-ml")),
+    CloudCall("cloudtrail.amazonaws.com", "UpdateTrail", 3, ("org-trail", "data-trail")),
+    CloudCall("iam.amazonaws.com", "CreateLoginProfile", 1, _USERS),
+    CloudCall("cloudtrail.amazonaws.com", "StopLogging", 3, ("data-trail", "org-trail")),
+    CloudCall("rds.amazonaws.com", "ModifyDBInstance", 3, ("orders", "billing")),
+)
+"""Changes of cloud infrastructure that runs of infrastructure as code and operators make, commonest first."""
+CLOUD_QUESTIONS = tuple(
+    call
+    for call in CLOUD_CALLS
+    if call.operation.startswith(("List", "Describe", "Get", "Filter")) and call.operation != "GetObject"
+)
+"""Calls that ask what there is."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from functools import lru_cache
+from hashlib import shake_128
+from struct import Struct
 from typing import TYPE_CHECKING, TypeVar
-from zlib import crc32
 
 import numpy as np
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_BLOCK = 32
+_LARGEST_MEAN = 500.0
+_BLOCK = 24
+_WORDS = Struct(f"<{_BLOCK}Q")
+_STEP = 2.0**-53
 
 
 @lru_cache(maxsize=4096)
@@ -29,9 +33,11 @@ def _cumulative(n: int, exponent: float) -> tuple[float, ...]:
 
 
 class Chance:
-    """One stream of random choices, the same for the same seed and concern on every machine.
+    """One stream of random choices, the same for the same seed and concern.
 
-    All but `poisson` are built on uniform numbers of PCG64, whose stream numpy keeps stable between versions.
+    The numbers are words of SHAKE-128 of the concern and a block's number: the same on every machine and with
+    every version of a library, and cheap to open, because a simulated day opens dozens of streams for every
+    person.
 
     Parameters
     ----------
@@ -41,26 +47,33 @@ class Chance:
         What the numbers are for.
     """
 
-    __slots__ = ("_buffer", "_generator")
+    __slots__ = ("_block", "_buffer", "_key")
 
     def __init__(self, seed: int, *concern: str | int) -> None:
-        key = [seed, *(part if isinstance(part, int) else crc32(part.encode()) for part in concern)]
-        self._generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+        self._key = repr((seed, concern))
+        self._block = 0
         self._buffer: list[float] = []
+
+    def _more(self) -> list[float]:
+        self._block += 1
+        words = _WORDS.unpack(shake_128(f"{self._key}{self._block}".encode()).digest(_WORDS.size))
+        self._buffer = [(word >> 11) * _STEP for word in words]
+        return self._buffer
+
+    def _random(self) -> float:
+        return (self._buffer or self._more()).pop()
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         """A number in [low, high)."""
-        if not self._buffer:
-            self._buffer = self._generator.random(_BLOCK).tolist()
-        return low + (high - low) * self._buffer.pop()
+        return low + (high - low) * (self._buffer or self._more()).pop()
 
     def happens(self, probability: float) -> bool:
         """Whether something of this probability comes about."""
-        return self.uniform() < probability
+        return (self._buffer or self._more()).pop() < probability
 
     def below(self, n: int) -> int:
         """A whole number from 0 to n - 1."""
-        return min(int(self.uniform() * n), n - 1)
+        return min(int(self._random() * n), n - 1)
 
     def between(self, low: int, high: int) -> int:
         """A whole number from low to high, both included."""
@@ -72,7 +85,7 @@ class Chance:
 
     def rank(self, n: int, exponent: float = 1.0) -> int:
         """A rank from 0 to n - 1 by Zipf's law: rank r has weight 1 / (r + 1)^exponent."""
-        return min(bisect_right(_cumulative(n, exponent), self.uniform()), n - 1)
+        return min(bisect_right(_cumulative(n, exponent), (self._buffer or self._more()).pop()), n - 1)
 
     def favourite(self, options: Sequence[T], exponent: float = 1.0) -> T:
         """One of the options, the first ones most often (Zipf's law)."""
@@ -92,17 +105,28 @@ class Chance:
 
     def normal(self, mean: float, deviation: float) -> float:
         """A normal number (Box and Muller)."""
-        radius = math.sqrt(-2.0 * math.log(1.0 - self.uniform()))
-        return mean + deviation * radius * math.cos(2.0 * math.pi * self.uniform())
+        radius = math.sqrt(-2.0 * math.log(1.0 - self._random()))
+        return mean + deviation * radius * math.cos(2.0 * math.pi * self._random())
 
     def exponential(self, mean: float) -> float:
         """A waiting time of the given mean."""
-        return -mean * math.log(1.0 - self.uniform())
+        return -mean * math.log(1.0 - self._random())
 
     def poisson(self, mean: float) -> int:
-        """A count of the given mean; 0 for a mean of 0 or less."""
-        return int(self._generator.poisson(mean)) if mean > 0 else 0
+        """A count of the given mean (sequential inversion); 0 for a mean of 0 or less."""
+        count = 0
+        while mean > 0:
+            part = min(mean, _LARGEST_MEAN)
+            mean -= part
+            left, term, step = self._random(), math.exp(-part), 0
+            while left > term and step < 4 * _LARGEST_MEAN:
+                left -= term
+                step += 1
+                term *= part / step
+            count += step
+        return count
 
     def hexadecimal(self, n_bytes: int) -> str:
         """Random bytes as lower-case hexadecimal text."""
-        return self._generator.bytes(n_bytes).hex()
+        self._block += 1
+        return shake_128(f"{self._key}{self._block}".encode()).hexdigest(n_bytes)

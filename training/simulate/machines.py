@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training.simulate import actions, catalogue, networks, places
+from training.simulate import actions, automation, beacons, catalogue, networks, places
 from training.simulate.records import BAD_CLOUD_PASSWORD, INTERACTIVE, OPEN, REFUSE, Client
+from training.simulate.routine import MACHINE_DOMAINS
 from training.simulate.worktime import HOUR_MS, MINUTE_MS
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ _GUESSED = ("admin", "test", "support", "vpn", "user", "backup", "guest", "scann
 
 
 def background(world: World, day: Day, chance: Chance) -> None:
-    """Scheduled work of every machine, day and night; desks only while they are on."""
+    """Scheduled work of servers, day and night, and of shared machines by day; desks are in `routine`."""
     for host in world.organisation.hosts:
-        at_desk = host.kind in ("workstation", "kiosk")
-        n = chance.poisson(9 if at_desk else 16)
+        if host.kind == "workstation":
+            continue
+        at_desk = host.kind == "kiosk"
+        n = chance.poisson(7 if at_desk else 14)
         start, hours = (
             (day.local_midnight_ms(host.site) + 7 * HOUR_MS, 11) if at_desk else (day.midnight_ms, 24)
         )
@@ -41,9 +44,7 @@ def background(world: World, day: Day, chance: Chance) -> None:
             program = chance.favourite(catalogue_of, 0.8)
             actions.run_as_machine(world, chance, at, host, program)
             if chance.happens(0.4):
-                domain = chance.favourite(
-                    ("ctldl.windowsupdate.com", "ocsp.digicert.com", "settings-win.data.microsoft.com")
-                )
+                domain = chance.favourite(MACHINE_DOMAINS)
                 world.sensors.dns(at + 200, None, host, host.ip, domain)
 
 
@@ -54,16 +55,16 @@ def backup(world: World, day: Day, chance: Chance) -> None:
     at = day.midnight_ms + HOUR_MS + chance.uniform(0, 8) * MINUTE_MS
     for share, folders in sorted(places.SHARE_FOLDERS.items()):
         for folder in folders:
-            n = places.FILES_PER_FOLDER if day.date.weekday() == 5 else chance.poisson(7)
+            n = places.FILES_PER_FOLDER if day.date.weekday() == 5 else chance.poisson(5)
             at = actions.copy_folder(world, chance, at, account, source, source.ip, (share, folder), n, 800)
     actions.run(world, chance, at, account, source, catalogue.COPYING, "Public")
 
 
 def monitoring(world: World, day: Day, chance: Chance) -> None:
-    """The monitoring visits every server every two hours."""
+    """The monitoring visits every server every three hours."""
     organisation = world.organisation
     account, source = organisation.services["svc-monitor"], organisation.of_kind("monitoring server")[0]
-    for hour in range(0, 24, 2):
+    for hour in range(0, 24, 3):
         for server in organisation.servers:
             at = day.midnight_ms + hour * HOUR_MS + chance.uniform(0, 4 * MINUTE_MS)
             if server.linux:
@@ -192,7 +193,7 @@ def shared_machines(world: World, day: Day, chance: Chance) -> None:
                 actions.copy_folder(
                     world, chance, at + 500, account, host, host.ip, ("Dispatch", "Labels"), 3, 30_000
                 )
-                at += chance.exponential(40 * MINUTE_MS)
+                at += chance.exponential(60 * MINUTE_MS)
                 world.sensors.logoff(at, account, host, INTERACTIVE)
                 at += chance.exponential(8 * MINUTE_MS)
 
@@ -230,6 +231,13 @@ ROUTINES: tuple[tuple[str, Callable[[World, Day, Chance], None]], ...] = (
     ("databases", databases),
     ("shared machines", shared_machines),
     ("internet noise", internet_noise),
+    ("server beacons", beacons.of_servers),
+    ("builds", automation.builds),
+    ("infrastructure", automation.infrastructure),
+    ("emergency drill", automation.emergency_drill),
+    ("inventory", automation.inventory),
+    ("stale credentials", automation.stale_credentials),
+    ("snapshots", automation.snapshots),
 )
 
 

@@ -8,16 +8,18 @@ every event.
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from training.simulate import catalogue, places
+from training.simulate import catalogue, places, tools
 from training.simulate.chance import Chance
 from training.simulate.roles import FAMILY_NAMES, GIVEN_NAMES, LINUX_PROGRAMS, ROLES, Role
 from training.simulate.worktime import SITES, Site
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from training.simulate.catalogue import Program
 
 _SID = "S-1-5-21-1180699209-877415012-3182924384"
@@ -49,10 +51,12 @@ class Host:
 class Person:
     """Somebody with an account, a workstation and habits.
 
-    `programs`, `folders`, `libraries`, `servers` and `domains` are ordered from most to least used.
-    `mistypes` is the probability of a wrong password at a logon.
+    `key` is the name at the start; it names the person's streams of chance for good. `programs`, `folders`,
+    `libraries`, `servers`, `domains`, `saas` and `cloud_accounts` are ordered from most to least used.
+    `mistypes` is the probability of a wrong password at a logon, `tools` what somebody chose to install.
     """
 
+    key: str
     account: Account
     role: Role
     site: Site
@@ -73,6 +77,9 @@ class Person:
     libraries: tuple[tuple[str, str], ...]
     servers: tuple[Host, ...]
     domains: tuple[str, ...]
+    saas: tuple[tuple[str, str], ...]
+    tools: tuple[Program, ...]
+    cloud_accounts: tuple[str, ...]
     mistypes: float
 
     @property
@@ -119,6 +126,13 @@ class Organisation:
         return servers[sorted(places.SHARE_FOLDERS).index(share) % len(servers)]
 
 
+BREAK_GLASS = "emergency-01"
+_SERVICES = (
+    "svc-backup", "svc-deploy", "svc-monitor", "svc-scan", "svc-etl", "svc-sql", "svc-ci", "svc-terraform",
+    "svc-inventory", BREAK_GLASS,
+)  # fmt: skip
+
+
 def _account(seed: int, name: str, number: int, type_id: int = 1) -> Account:
     chance = Chance(seed, "account", name)
     return Account(
@@ -163,6 +177,7 @@ def _server_room(n_people: int) -> list[Host]:
         ("WEB", "web server", True, 3 + n_people // 60),
         ("MON", "monitoring server", True, 1),
         ("SCAN", "scanner", True, 1),
+        ("JUMP", "jump host", False, 1 + n_people // 200),
     )
     made: list[Host] = []
     for prefix, kind, linux, count in wanted:
@@ -181,7 +196,8 @@ def build(seed: int, users: int) -> Organisation:
     sites = (*(SITES[0],) * 5, *(SITES[1],) * 2, *(SITES[2],) * 2, SITES[3])
     people = []
     hosts = list(servers)
-    for number, (name, role) in enumerate(zip(names, roles, strict=True)):
+    for number, (plain, role) in enumerate(zip(names, roles, strict=True)):
+        name = f"ext-{plain}" if role.external else plain
         chance = Chance(seed, "person", name)
         site = chance.pick(sites)
         linux = chance.happens(role.linux)
@@ -201,16 +217,41 @@ def build(seed: int, users: int) -> Organisation:
     )
     first = users
     services = {}
-    for place, name in enumerate(
-        ("svc-backup", "svc-deploy", "svc-monitor", "svc-scan", "svc-etl", "svc-sql")
-    ):
-        services[name] = _account(seed, name, first + place, 3)
-    shared = tuple(_account(seed, f"warehouse{n + 1}", first + 10 + n) for n in range(max(2, users // 25)))
-    admins = {
-        person.name: _account(seed, f"adm-{person.name.split('.')[1]}{number or ''}", first + 50 + number, 2)
-        for number, person in enumerate(person for person in people if person.role.name == "it")
-    }
+    for place, name in enumerate(_SERVICES):
+        services[name] = _account(seed, name, first + place, 2 if name == BREAK_GLASS else 3)
+    first += len(_SERVICES)
+    shared = tuple(_account(seed, f"warehouse{n + 1}", first + n) for n in range(max(2, users // 25)))
+    first += len(shared)
+    admins: dict[str, Account] = {}
+    used: set[str] = set()
+    for person in people:
+        if person.role.name == "it":
+            stem = f"adm-{person.name.split('.')[1]}"
+            name = next(n for n in (stem, *(f"{stem}x{i}" for i in range(2, users + 2))) if n not in used)
+            used.add(name)
+            admins[person.name] = _account(seed, name, first + len(admins), 2)
     return Organisation(seed, tuple(people), services, shared, tuple(hosts), admins)
+
+
+def _reachable(role: Role, servers: Sequence[Host]) -> list[Host]:
+    """Servers that a job works on."""
+    kinds = ("build server", "web server") if role.name in ("engineering", "contractor") else ()
+    return [host for host in servers if host.kind in kinds or (role.name == "it" and host.kind != "scanner")]
+
+
+def new_job(organisation: Organisation, person: Person, role: Role) -> Person:
+    """The same person in another department: its folders and programs first, some of the old ones after."""
+    chance = Chance(organisation.seed, "new job", person.key)
+    folders = chance.shuffled([(area, name) for area in role.shares for name in places.SHARE_FOLDERS[area]])
+    programs = () if person.workstation.linux else chance.some(role.programs, 3)
+    return replace(
+        person,
+        role=role,
+        servers=tuple(chance.some(_reachable(role, organisation.servers), 4)),
+        folders=(*folders[:5], *person.folders[:2]),
+        libraries=(*folders[1:4], *person.libraries[:2]),
+        programs=tuple(dict.fromkeys((*person.programs[:3], *programs, *person.programs))),
+    )
 
 
 def _person(
@@ -223,16 +264,17 @@ def _person(
     folders = [
         (share, folder) for share in role.shares for folder in chance.shuffled(places.SHARE_FOLDERS[share])
     ]
-    kinds = ("build server", "web server") if role.name == "engineering" else ()
-    reachable = [
-        host for host in servers if host.kind in kinds or (role.name == "it" and host.kind != "scanner")
-    ]
+    reachable = _reachable(role, servers)
     domains = (
         *places.DOMAINS[:6],
-        *chance.some(places.ROLE_DOMAINS[role.name], 4),
+        *chance.some(places.ROLE_DOMAINS.get(role.name, ()), 4),
         *chance.some(places.DOMAINS[6:], 24),
     )
+    own_account = chance.favourite(places.CLOUD_ACCOUNTS)
+    others = [account for account in places.CLOUD_ACCOUNTS if account != own_account]
+    accounts = (own_account, *chance.some(others, chance.between(1, 3)))
     return Person(
+        key=name,
         account=_account(seed, name, number),
         role=role,
         site=site,
@@ -245,8 +287,8 @@ def _person(
         update_delay_days=chance.between(0, 11),
         phone=chance.pick(places.PHONES) if chance.happens(0.7) else "",
         command_client=chance.favourite(places.COMMAND_CLIENTS),
-        home_country=site.country,
-        cloud_account=chance.favourite(places.CLOUD_ACCOUNTS),
+        home_country=chance.pick(("PL", "RO", "IN", site.country)) if role.external else site.country,
+        cloud_account=own_account,
         cloud_region=places.CLOUD_REGIONS[2]
         if site.country == "US"
         else chance.favourite(places.CLOUD_REGIONS[:2]),
@@ -255,5 +297,12 @@ def _person(
         libraries=tuple((share, folder) for share, folder in chance.some(folders, 5)),
         servers=tuple(chance.some(reachable, chance.between(3, 12 if role.name == "it" else 5))),
         domains=domains,
+        saas=tuple(dict.fromkeys((places.SAAS[0], *(chance.favourite(places.SAAS, 0.7) for _ in range(8))))),
+        tools=tuple(
+            dict.fromkeys(
+                chance.favourite(tools.pool(linux=desk.linux), 0.6) for _ in range(chance.poisson(1.3))
+            )
+        ),
+        cloud_accounts=accounts,
         mistypes=min(0.02 + chance.exponential(0.05), 0.3),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
+from hashlib import blake2b
 
 COMPANY = "nordwind"
 MAIL_DOMAIN = f"{COMPANY}.example"
@@ -21,6 +22,7 @@ SHARE_FOLDERS = {
     "IT": ("Software", "Scripts", "Licences", "Images"),
     "Public": ("Forms", "Templates", "Photos", "Canteen"),
     "Projects": ("Aurora", "Borealis", "Castor", "Draco", "Elnath"),
+    "Operations": ("Shifts", "Incidents", "Handover", "Maps"),
 }
 FILES_PER_FOLDER = 60
 _ENDINGS = ("xlsx", "docx", "pdf", "pptx", "csv", "msg", "zip", "txt", "png")
@@ -72,6 +74,8 @@ ROLE_DOMAINS = {
         "download.sysinternals.com",
     ),
     "people": ("www.stepstone.de", "www.indeed.com", "www.aok.de", "www.workday.com"),
+    "operations": ("www.dwd.de", "www.flightradar24.com", "www.marinetraffic.com", "www.adac.de"),
+    "contractor": ("pypi.org", "hub.docker.com", "learn.microsoft.com", "www.atlassian.com"),
     "warehouse": ("www.dhl.com", "www.zoll.de", "weather.com"),
 }
 _LEFT = (
@@ -113,6 +117,43 @@ def rare_domain(number: int) -> str:
 
 
 RARE_DOMAINS = 6_000
+
+SAAS = (
+    ("Microsoft Teams", "teams.microsoft.com"), ("Jira Cloud", "nordwind.atlassian.net"),
+    ("Workday", "wd3.myworkday.com"), ("Salesforce", "nordwind.my.salesforce.com"),
+    ("ServiceNow", "nordwind.service-now.com"), ("Concur", "eu1.concursolutions.com"),
+    ("GitHub Enterprise", "github.com"), ("Miro", "miro.com"), ("DocuSign", "eu.docusign.net"),
+    ("Zoom", "zoom.us"), ("Figma", "figma.com"), ("Tableau Cloud", "eu-west-1a.online.tableau.com"),
+    ("Slack", "slack.com"), ("HubSpot", "www.hubspot.com"), ("Datadog", "app.datadoghq.eu"),
+    ("Azure Portal", "portal.azure.com"), ("AWS IAM Identity Center", "eu-central-1.console.aws.amazon.com"),
+    ("Personio", "nordwind.personio.de"), ("DATEV", "apps.datev.de"), ("Canva", "www.canva.com"),
+)  # fmt: skip
+"""Applications in the cloud that the identity provider lets people into, the most used first."""
+
+_TAILS = (
+    "e{n}.dsc{letter}.akamaiedge.net", "d{word}.cloudfront.net", "rr{n}---sn-{word}.googlevideo.com",
+    "{word}.blob.core.windows.net", "ec2-{n}-{n2}-80-14.eu-central-1.compute.amazonaws.com",
+    "{hex}.elb.eu-west-1.amazonaws.com", "{n}.{n2}.80.78.zen.spamhaus.org",
+    "_ldap._tcp.{n}._sites.dc._msdcs.corp.nordwind.example", "{word}{n}.fbcdn.net",
+)  # fmt: skip
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+@lru_cache(maxsize=65_536)
+def _filled(template: str, number: int) -> str:
+    digest = blake2b(f"{template}{number}".encode(), digest_size=24).hexdigest()
+    word = "".join(_LETTERS[int(digest[at : at + 2], 16) % 32] for at in range(0, 26, 2))
+    return template.format(
+        n=number % 250 + 1, n2=number * 7 % 250 + 1, letter="abcdg"[number % 5], word=word, hex=digest[16:]
+    )
+
+
+def delivery_name(number: int) -> str:
+    """A machine of a content delivery network or a list: such names are long and there are thousands."""
+    return _filled(_TAILS[number % len(_TAILS)], number)
+
+
+DELIVERY_NAMES = 4_000
 UPLOAD_DOMAINS = ("www.dropbox.com", "drive.google.com", "wetransfer.com")
 
 MAIL_OPERATIONS = (
@@ -160,8 +201,18 @@ CLOUD_CALLS = (
     CloudCall("s3.amazonaws.com", "ListBuckets", 2, ("all",)),
     CloudCall("iam.amazonaws.com", "ListUsers", 2, ("all",)),
     CloudCall("iam.amazonaws.com", "CreateAccessKey", 1, ("ci", "export", "partner")),
+    CloudCall("ec2.amazonaws.com", "DescribeSecurityGroups", 2, ("fleet",)),
+    CloudCall("iam.amazonaws.com", "ListRoles", 2, ("all",)),
+    CloudCall("iam.amazonaws.com", "GetRole", 2, ("deploy", "export", "audit", "break-glass")),
+    CloudCall("ec2.amazonaws.com", "RunInstances", 1, ("fleet", "batch")),
+    CloudCall("rds.amazonaws.com", "DescribeDBInstances", 2, ("orders", "billing")),
+    CloudCall("s3.amazonaws.com", "GetBucketPolicy", 2, _BUCKETS),
 )
-CLOUD_ACCOUNTS = ("210440017733", "518820093345", "730019265512")
+CLOUD_ACCOUNTS = (
+    "210440017733", "518820093345", "730019265512", "118834567201", "904417765530", "366120984417",
+    "651900334782",
+)  # fmt: skip
+"""Projects of the organisation in the cloud, the most used first."""
 CLOUD_REGIONS = ("eu-central-1", "eu-west-1", "us-east-1")
 
 
@@ -179,6 +230,15 @@ def browser(family: str, on: date, delay_days: int) -> str:
         return f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) {version}"
     edge = f" Edg/{144 + steps}.0.0.0" if family == "edge" else ""
     return f"{windows}) AppleWebKit/537.36 (KHTML, like Gecko) {version}{edge}"
+
+
+def tool_version(agent: str, on: date, delay_days: int) -> str:
+    """User agent of a command-line client on a date: a patch every two weeks for those who update."""
+    steps = max((on.toordinal() - delay_days - date(2026, 2, 9).toordinal()) // 14, 0)
+    head, slash, rest = agent.partition("/")
+    version, blank, tail = rest.partition(" ")
+    major, _, patch = version.rpartition(".")
+    return f"{head}{slash}{major}.{int(patch) + steps}{blank}{tail}"
 
 
 PHONES = (

@@ -7,7 +7,9 @@ apart. A body is everything of a line but its unique id, which the writer adds w
 from __future__ import annotations
 
 from functools import lru_cache
+from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 import msgspec
 
@@ -99,6 +101,25 @@ def kind_of(product: str, class_uid: int, activity_id: int, status_id: int) -> t
         f'"type_uid":{class_uid * 100 + activity_id},"severity_id":1,"status_id":{status_id},'
         f'"status":"{"Success" if status_id == SUCCESS else "Failure"}"'
     )
+
+
+_NORMAL = NormalDist()
+
+
+@lru_cache(maxsize=65_536)
+def size_of(name: str, log2_mean: float = 17.0, log2_deviation: float = 2.5) -> int:
+    """Bytes of a thing of this name, the same whoever asks: log-normal (base 2), at least 64.
+
+    Sizes of files are close to log-normal (Douceur and Bolosky, SIGMETRICS 1999); the defaults give a median
+    of 128 KiB with one file in ten over 1 MiB.
+    """
+    place = (crc32(name.encode()) + 0.5) / 2**32
+    return 64 + int(2.0 ** (log2_mean + log2_deviation * _NORMAL.inv_cdf(place)))
+
+
+def traffic(received: int, sent: int) -> str:
+    """`traffic` with a comma before it, from the point of view of the source endpoint (OCSF 1.8)."""
+    return f',"traffic":{{"bytes_in":{received},"bytes_out":{sent}}}'
 
 
 def full_name(host: Host) -> str:

@@ -37,33 +37,43 @@ class Role:
         Mean share of days worked from home.
     linux
         Share of people whose workstation runs Linux.
+    shifts
+        Whether the job goes round the clock: two early, two late and two night shifts, then two days off.
+    external
+        Whether the people are contractors: from a line of their own, some days a week, by way of a jump host.
     """
 
     name: str
     part: float
     programs: tuple[Program, ...]
     shares: tuple[str, ...]
-    web: float = 34.0
-    files: float = 26.0
-    cloud_files: float = 20.0
-    launches: float = 36.0
+    web: float = 15.0
+    files: float = 14.0
+    cloud_files: float = 11.0
+    launches: float = 18.0
     calls: float = 0.0
     remote: float = 0.0
     start_hour: float = 8.6
     home: float = 0.35
     linux: float = 0.0
+    shifts: bool = False
+    external: bool = False
 
 
 ROLES = (
-    Role("engineering", 0.30, DEVELOPER_WINDOWS, ("Engineering", "Projects", "Public"), files=10,
-         cloud_files=10, launches=60, calls=26, remote=1.6, start_hour=9.3, home=0.55, linux=0.55),
-    Role("sales", 0.19, SALES, ("Sales", "Projects", "Public", "Marketing"), cloud_files=30, home=0.5),
-    Role("finance", 0.13, FINANCE, ("Finance", "Public", "People"), files=46, web=26, start_hour=8, home=0.2),
-    Role("dispatch", 0.12, DISPATCH, ("Dispatch", "Public", "Sales"), files=34, start_hour=7, home=0.1),
-    Role("marketing", 0.10, MARKETING, ("Marketing", "Public", "Projects"), web=48, cloud_files=30),
-    Role("people", 0.06, (ACROBAT, WORD), ("People", "Public", "Finance"), files=30),
-    Role("it", 0.10, ADMIN_WINDOWS, ("IT", "Public", "Projects"), launches=52, calls=8, remote=4.5,
+    Role("engineering", 0.26, DEVELOPER_WINDOWS, ("Engineering", "Projects", "Public"), files=6,
+         cloud_files=6, launches=30, calls=14, remote=1.0, start_hour=9.3, home=0.55, linux=0.55),
+    Role("sales", 0.17, SALES, ("Sales", "Projects", "Public", "Marketing"), cloud_files=17, home=0.5),
+    Role("finance", 0.12, FINANCE, ("Finance", "Public", "People"), files=24, web=15, start_hour=8, home=0.2),
+    Role("dispatch", 0.10, DISPATCH, ("Dispatch", "Public", "Sales"), files=20, start_hour=7, home=0.1),
+    Role("marketing", 0.09, MARKETING, ("Marketing", "Public", "Projects"), web=26, cloud_files=17),
+    Role("people", 0.06, (ACROBAT, WORD), ("People", "Public", "Finance"), files=17),
+    Role("it", 0.09, ADMIN_WINDOWS, ("IT", "Public", "Projects"), launches=28, calls=6, remote=3.0,
          start_hour=8.2),
+    Role("operations", 0.07, DISPATCH, ("Operations", "Dispatch", "Public"), files=14, web=14, home=0.0,
+         start_hour=6, shifts=True),
+    Role("contractor", 0.04, DEVELOPER_WINDOWS, ("Projects", "Engineering"), files=8, cloud_files=8, web=12,
+         launches=18, calls=5, remote=1.2, start_hour=8.8, home=0.95, external=True),
 )  # fmt: skip
 LINUX_PROGRAMS = {"engineering": DEVELOPER_LINUX}
 

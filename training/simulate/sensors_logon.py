@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from training.simulate.records import (
     BAD_PASSWORD,
+    CLOSE,
     ENTRA,
     FAILURE,
     LOGON_NAMES,
@@ -24,6 +25,8 @@ from training.simulate.records import (
     full_name,
     kind_of,
     quoted,
+    size_of,
+    traffic,
     user_of,
 )
 
@@ -113,12 +116,14 @@ class LogonSensors(Recorder):
     def tunnel(
         self, time_ms: float, account: Account, gateway: Host, public_ip: str, inside_ip: str, activity: int
     ) -> None:
-        """A VPN tunnel that opens or closes."""
+        """A VPN tunnel that opens, or closes and says how much went through it."""
+        name = f"{int(time_ms)} {inside_ip}"
+        moved = traffic(size_of(name, 27.0, 2.0), size_of(name[::-1], 24.0, 2.0)) if activity == CLOSE else ""
         self.add(
             time_ms,
             kind_of(VPN, 4014, activity, SUCCESS),
             f',"protocol_name":"OpenVPN","actor":{{"user":{{"name":{quoted(account.name)},"type_id":1}}}},'
-            f'"src_endpoint":{{"ip":"{public_ip}"}},"tunnel_interface":{{"ip":"{inside_ip}"}}{device(gateway)}',
+            f'"src_endpoint":{{"ip":"{public_ip}"}},"tunnel_interface":{{"ip":"{inside_ip}"}}{moved}{device(gateway)}',
         )
 
     def cloud_sign_in(

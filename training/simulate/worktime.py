@@ -74,6 +74,17 @@ def _easter(year: int) -> date:
     return date(year, f // 31, f % 31 + 1)
 
 
+def is_closing(on: date) -> bool:
+    """Whether the books of a month are being closed: its last two and its first three weekdays."""
+    if on.weekday() >= 5:
+        return False
+    first = on.replace(day=1)
+    following = (first + timedelta(days=32)).replace(day=1)
+    since = sum((first + timedelta(days=step)).weekday() < 5 for step in range((on - first).days))
+    left = sum((on + timedelta(days=step)).weekday() < 5 for step in range(1, (following - on).days))
+    return since < 3 or left < 2
+
+
 def utc_offset_minutes(site: Site, on: date) -> int:
     """Minutes that the site's clock is ahead of UTC in the afternoon of that date.
 

@@ -1,16 +1,19 @@
 """From a seed to files: days in order, events of a day in order, and the ground truth beside them.
 
-A simulation is written as events.ndjson (OCSF 1.8, one event a line, in order of time), directory.csv,
-labels.ndjson (the planted campaigns) and oddities.ndjson (the benign ones). Nothing but the last two says
-which is which. Memory does not grow with the number of days.
+A simulation is written as events.ndjson (OCSF 1.8, one event a line, in order of arrival: a small share comes
+late), directory.csv, labels.ndjson (the planted campaigns), oddities.ndjson (the benign ones) and
+delivery.json (what came late or never). Nothing but labels and oddities says which is which. Memory does not
+grow with the number of days.
 """
 
 from __future__ import annotations
 
 import csv
+from bisect import bisect_left
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +21,7 @@ import msgspec
 from features.errors import InputError
 from training.simulate import incidents, machines, oddities, organisation, plan, rollout, routine
 from training.simulate.chance import Chance
+from training.simulate.delivery import Delivery
 from training.simulate.plan import World
 from training.simulate.worktime import HOUR_MS, Day
 
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 SEED, DAYS, USERS = 7, 21, 60
 START = date(2026, 2, 2)
 LIMITS = {"seed": (0, 2**32 - 1), "days": (8, 1000), "users": (8, 20_000)}
+MOST_CAMPAIGNS = 500
 _EARLIEST_LOCAL_MS = 12 * HOUR_MS
 """No site's calendar day begins earlier than this before midnight UTC."""
 
@@ -47,10 +52,15 @@ class Label(msgspec.Struct, gc=False):
     start: str
     end: str
     event_uids: list[str]
+    difficulty: str = ""
+    technique: str = ""
 
 
 class Oddity(msgspec.Struct, gc=False):
-    """A benign oddity that came about: who, and on which days (by the calendar of the person's site)."""
+    """A benign oddity that came about: who, and on which days (by the calendar of the person's site).
+
+    `entity_kind` is "user", or "site" for a change of the network that befell all of a site.
+    """
 
     oddity: str
     kind: str
@@ -59,14 +69,38 @@ class Oddity(msgspec.Struct, gc=False):
     days: list[str]
 
 
+class Held(msgspec.Struct, gc=False):
+    """Events that came late or (`arrives` is null) never, and why; an empty `source` or `host` means all."""
+
+    reason: str
+    source: str
+    host: str
+    start: str
+    end: str
+    arrives: str | None
+    events: int
+
+
+class Manifest(msgspec.Struct, gc=False):
+    """How the events were delivered: how many came, how many of them late, how many never, and which."""
+
+    events: int
+    late: int
+    lost: int
+    late_by_source: dict[str, int]
+    held: list[Held]
+
+
 @dataclass
 class Summary:
-    """What was written."""
+    """What was written. `late` of the events came out of order; `lost` ones were not written."""
 
     events: int = 0
     bytes: int = 0
     people: int = 0
     hosts: int = 0
+    late: int = 0
+    lost: int = 0
     attack_events: int = 0
     campaigns: list[Campaign] = field(default_factory=list)
     oddities: int = 0
@@ -85,6 +119,10 @@ class Simulation:
         Calendar days in UTC (8 to 1,000).
     start
         First day.
+    campaigns
+        Number of planted campaigns (0 to 500); None for what suits so many people and days.
+    in_order
+        Every event in its place by time, as if none had come late.
 
     Raises
     ------
@@ -92,7 +130,16 @@ class Simulation:
         If an argument is out of its range.
     """
 
-    def __init__(self, seed: int = SEED, users: int = USERS, days: int = DAYS, start: date = START) -> None:
+    def __init__(
+        self,
+        seed: int = SEED,
+        users: int = USERS,
+        days: int = DAYS,
+        start: date = START,
+        campaigns: int | None = None,
+        *,
+        in_order: bool = False,
+    ) -> None:
         for name, value in (("seed", seed), ("days", days), ("users", users)):
             low, high = LIMITS[name]
             if not low <= value <= high:
@@ -101,47 +148,46 @@ class Simulation:
             raise InputError(f"--start {start}: give a date from 1990-01-01 to 2090-01-01")
         self.seed, self.days, self.start = seed, days, start
         self.world = World(organisation.build(seed, users))
-        campaigns = incidents.campaigns_in(users)
-        self.episodes = oddities.plan_episodes(self.world.organisation, start, days, campaigns)
-        unsettled = {
-            episode.person.name
-            for episode in self.episodes
-            if episode.kind in ("new_hire", "new_workstation")
-        }
-        self.campaigns = incidents.plan_campaigns(self.world, start, days, unsettled)
+        if campaigns is None:
+            campaigns = incidents.campaigns_in(users, days)
+        elif not 0 <= campaigns <= MOST_CAMPAIGNS:
+            raise InputError(f"--campaigns {campaigns}: give a number from 0 to {MOST_CAMPAIGNS}")
+        self.episodes = oddities.plan_episodes(
+            self.world.organisation, start, days, campaigns, len(incidents.window(days))
+        )
+        """Benign oddities, in no special order; taking some away leaves everything else as it is."""
+        unsettled = oddities.unsettled(self.episodes)
+        self.campaigns = incidents.plan_campaigns(self.world, start, days, unsettled, campaigns)
         self.shown: dict[int, list[str]] = {}
         """Days on which oddities came about, by their number."""
-        self._by_person: dict[str, list[Episode]] = {}
-        for episode in self.episodes:
-            self._by_person.setdefault(episode.person.name, []).append(episode)
+        self.delivery = Delivery(self.world.organisation, in_order=in_order)
 
     def __iter__(self) -> Iterator[list[Record]]:
-        """Records of one UTC day after the other, each day in order of time."""
+        """Records of one day after the other (from noon to noon, UTC), in order of arrival; once."""
+        by_person: dict[str, list[Episode]] = {}
+        for episode in self.episodes:
+            by_person.setdefault(episode.person.key, []).append(episode)
         begin = Day(0, self.start).midnight_ms
         end = Day(self.days, self.start + timedelta(days=self.days)).midnight_ms
         records = self.world.sensors.records
         for index in range(self.days):
             day = Day(index, self.start + timedelta(days=index))
-            self._live(day)
+            self._live(day, by_person)
             last = index == self.days - 1
             until = end if last else day.midnight_ms + 24 * HOUR_MS - _EARLIEST_LOCAL_MS
             # what lies beyond the calendar day (evenings in the west, long nights) waits for its turn
-            records.sort(key=lambda record: record[:2])
-            count = next(
-                (place for place, record in enumerate(records) if record.time_ms >= until), len(records)
-            )
-            ready = [record for record in records[:count] if record.time_ms >= begin]
+            records.sort(key=itemgetter(0, 1))
+            count = bisect_left(records, until, key=itemgetter(0))
+            ready = records[bisect_left(records, begin, key=itemgetter(0)) : count]
             del records[:count]
-            yield ready
+            yield self.delivery.arrivals(ready, day, until, last=last)
 
-    def _live(self, day: Day) -> None:
+    def _live(self, day: Day, by_person: dict[str, list[Episode]]) -> None:
         world = self.world
         plans = {}
         for person in world.organisation.people:
             today = plan.make(world, person, day)
-            episodes = [
-                one for one in self._by_person.get(person.name, ()) if oddities.reaches(one, day.index)
-            ]
+            episodes = [one for one in by_person.get(person.key, ()) if oddities.reaches(one, day.index)]
             for episode in episodes:
                 oddities.adjust(world, today, episode)
             routine.live(world, today)
@@ -149,14 +195,15 @@ class Simulation:
                 if oddities.act(world, today, episode):
                     self.shown.setdefault(episode.number, []).append(day.date.isoformat())
             rollout.wave(world, today)
-            plans[person.name] = today
+            incidents.benign_counterparts(world, today)
+            plans[person.key] = today
         machines.run(world, day)
         for campaign in self.campaigns:
-            incidents.act(world, campaign, plans[campaign.person.name])
+            incidents.act(world, campaign, plans[campaign.person.key])
 
 
 def write(simulation: Simulation, folder: Path) -> Summary:
-    """Write a simulation into a folder (made if missing; its own four files are replaced)."""
+    """Write a simulation into a folder (made if missing; its own five files are replaced)."""
     folder.mkdir(parents=True, exist_ok=True)
     summary = Summary(
         people=len(simulation.world.organisation.people), hosts=len(simulation.world.organisation.hosts)
@@ -178,6 +225,7 @@ def write(simulation: Simulation, folder: Path) -> Summary:
     (folder / "events.ndjson.part").replace(folder / "events.ndjson")
     _write_directory(simulation, folder / "directory.csv")
     (folder / "labels.ndjson").write_bytes(msgspec.json.Encoder().encode_lines(labels.found()))
+    _write_manifest(simulation, summary, folder / "delivery.json")
     happened = _oddities(simulation)
     (folder / "oddities.ndjson").write_bytes(msgspec.json.Encoder().encode_lines(happened))
     summary.attack_events, summary.campaigns, summary.oddities = (
@@ -210,7 +258,7 @@ class _Labels:
         self.events = 0
 
     def add(self, uid: str, record: Record) -> None:
-        """Take in one planted event, in order of time."""
+        """Take in one planted event, in order of arrival."""
         mark = record.mark
         if mark is None:
             return
@@ -221,9 +269,20 @@ class _Labels:
             key = (mark.campaign, stamp[:10], kind, entity)
             label = self._found.get(key)
             if label is None:
-                label = Label(campaign.name, campaign.kind, stamp[:10], kind, entity, stamp, stamp, [])
+                label = Label(
+                    campaign.name,
+                    campaign.kind,
+                    stamp[:10],
+                    kind,
+                    entity,
+                    stamp,
+                    stamp,
+                    [],
+                    campaign.difficulty,
+                    campaign.technique,
+                )
                 self._found[key] = label
-            label.end = stamp
+            label.start, label.end = min(label.start, stamp), max(label.end, stamp)
             label.event_uids.append(uid)
 
     def found(self) -> list[Label]:
@@ -233,10 +292,38 @@ class _Labels:
 
 def _oddities(simulation: Simulation) -> list[Oddity]:
     by_number = {episode.number: episode for episode in simulation.episodes}
-    return [
+    found = [
         Oddity(f"o{number:04d}", by_number[number].kind, "user", by_number[number].person.name, days)
         for number, days in sorted(simulation.shown.items())
     ]
+    for number, change in enumerate(simulation.world.company.changes(simulation.days)):
+        last = min(change.last, simulation.days - 1)
+        days = [
+            (simulation.start + timedelta(days=index)).isoformat() for index in range(change.first, last + 1)
+        ]
+        found.append(Oddity(f"n{number:04d}", change.kind, "site", change.site.name, days))
+    return found
+
+
+def _write_manifest(simulation: Simulation, summary: Summary, path: Path) -> None:
+    delivery = simulation.delivery
+    summary.late, summary.lost = delivery.late, delivery.lost
+    held = [
+        Held(
+            gap.reason,
+            gap.source,
+            gap.host.lower(),
+            _stamp(gap.start_ms),
+            _stamp(gap.end_ms),
+            None if gap.arrives_ms is None else _stamp(gap.arrives_ms),
+            gap.events,
+        )
+        for gap in delivery.gaps
+        if gap.events
+    ]
+    by_source = dict(sorted(delivery.late_of.items()))
+    manifest = Manifest(summary.events, delivery.late, delivery.lost, by_source, held)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
 
 
 def _write_directory(simulation: Simulation, path: Path) -> None:
@@ -253,6 +340,8 @@ def _write_directory(simulation: Simulation, path: Path) -> None:
             rows.writerow(("user", account.name, "administrators", "2", name))
         for account in (*org.services.values(), *org.shared):
             rows.writerow(("user", account.name, "shared" if account in org.shared else "services", "1", ""))
+        for person, supplier in incidents.suppliers(org):
+            rows.writerow(("user", supplier.account.name, "suppliers", "1", person.name))
         for host in org.hosts:
             rows.writerow(
                 ("host", host.name.lower(), host.kind, heavy.get(host.kind, "1"), owners.get(host.name, ""))

@@ -37,6 +37,7 @@ VALUE_COLUMNS = (
     "target_user",
     "cloud_region",
     "activity",
+    "hour",
 )
 """Columns whose values can be habits; `features.columns` says how each is made from an event."""
 
@@ -120,6 +121,7 @@ BEHAVIOURS = (
     Behaviour("user.domain", "user", "domain", "domain", "asked for Internet domain {value}"),
     Behaviour("user.target_user", "user", "target_user", "account", "acted on account {value}"),
     Behaviour("user.cloud_region", "user", "cloud_region", "region", "worked in cloud region {value}"),
+    Behaviour("user.hour", "user", "hour", "rhythm", "was active {value}"),
     Behaviour("host.activity", "host", "activity", "activity", "saw '{value}'"),
     Behaviour("host.user", "host", "user", "account", "was used by {value}"),
     Behaviour("host.src_ip", "host", "src_ip", "source", "was reached from address {value}"),
@@ -140,6 +142,7 @@ BEHAVIOURS = (
     Behaviour("host.file", "host", "file", "file", "had {value} touched", "file and registry events", FILES),
     Behaviour("host.api", "host", "api", "operation", "saw operation {value}"),
     Behaviour("host.resource", "host", "resource", "resource", "had resource {value} touched"),
+    Behaviour("host.hour", "host", "hour", "rhythm", "was active {value}"),
     Behaviour("src_ip.activity", "src_ip", "activity", "activity", "tried '{value}'"),
     Behaviour("src_ip.user", "src_ip", "user", "account", "acted as {value}"),
     Behaviour("src_ip.host", "src_ip", "host", "place", "reached host {value}"),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import njit
 
-from features import enrich, identity, shapes
-from features.behaviours import COLUMN, WIDTH
+from features import enrich, identity, plain_names, shapes
+from features.behaviours import COLUMN, ENTITY_KINDS, WIDTH
 from features.events import ACTIVITY_NAMES, CLASS_NAMES, DNS_ACTIVITY, HTTP_ACTIVITY
 from features.interner import StringTable
 from features.intmap import IntMap, slot_of
@@ -30,6 +30,9 @@ RAW = {name: index for index, name in enumerate(RAW_COLUMNS)}
 OTHER = 99
 """OCSF: an activity that its class does not list."""
 WEB_CLASSES = (HTTP_ACTIVITY, DNS_ACTIVITY)
+HOUR_US = 3_600_000_000
+THURSDAY, SATURDAY = 3, 5
+"""Days of the week from Monday as 0; 1970 began on a Thursday."""
 MEMO_STRINGS = 2_000_000
 MEMO_BYTES = 256 << 20
 DERIVED = 3
@@ -78,12 +81,16 @@ class Batch(NamedTuple):
     src_ip
         int32 (n,): value id of the source address as the record has it. In `columns` it is 0 where it is the
         host itself.
+    bytes_in, bytes_out
+        int64 (n,): bytes that the source received and sent; 0 where the record does not say.
     """
 
     time_us: np.ndarray
     class_uid: np.ndarray
     src_ip: np.ndarray
     columns: np.ndarray
+    bytes_in: np.ndarray
+    bytes_out: np.ndarray
 
     def take(self, rows: np.ndarray | slice) -> Batch:
         """Some of the rows, in the given order."""
@@ -98,6 +105,8 @@ def concatenated(batches: Sequence[Batch]) -> Batch:
             np.zeros(0, np.int32),
             np.zeros(0, np.int32),
             np.zeros((0, WIDTH), np.int32),
+            np.zeros(0, np.int64),
+            np.zeros(0, np.int64),
         )
     return Batch(*(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
 
@@ -217,6 +226,8 @@ class Columniser:
         self._resolver = resolver
         self._reduce = _reducers(resolver, geo)
         self._targets = _targets()
+        self._reserved = plain_names.reserved_names()
+        self._work = plain_names.make_work()
         self.forget()
 
     def forget(self) -> None:
@@ -274,9 +285,21 @@ class Columniser:
             columns,
         )
         self._name_web_destinations(rows, columns)
+        columns[:, COLUMN["hour"]] = self._hours(rows.time_us)
         src_ip = columns[:, COLUMN["src_ip"]].copy()
         _drop_self_sources(columns, *(COLUMN[name] for name in ("host", "src_ip", "src_net", "src_country")))
-        return Batch(rows.time_us, rows.class_uid, src_ip, columns)
+        return Batch(rows.time_us, rows.class_uid, src_ip, columns, rows.bytes_in, rows.bytes_out)
+
+    def _hours(self, time_us: np.ndarray) -> np.ndarray:
+        """The hour of the day, of a weekday or of a weekend: 48 values."""
+        hour = time_us // HOUR_US
+        weekend = (hour // 24 + THURSDAY) % 7 >= SATURDAY
+        slots, places = np.unique(hour % 24 + 24 * weekend, return_inverse=True)
+        names = [
+            f"on a {'weekend' if slot >= 24 else 'weekday'} at {slot % 24:02d} h UTC"
+            for slot in slots.tolist()
+        ]
+        return self._values.intern_many(names)[places]
 
     def _name_web_destinations(self, rows: RawRows, columns: np.ndarray) -> None:
         """A web server is known by its registered domain: `www` of one site is not `www` of another."""
@@ -292,38 +315,63 @@ class Columniser:
                 [self._derived, np.zeros((room - len(self._derived), DERIVED), np.int32)]
             )
             self._entity = np.concatenate([self._entity, np.zeros(room - len(self._entity), np.int32)])
-        pending = list(range(self._resolved + 1, count + 1))
+        pending = np.arange(self._resolved + 1, count + 1)
         self._resolved = count
         if len(self._resolver) != self._known_sids:
             self._known_sids = len(self._resolver)
-            pending = self._by_sid + pending
+            pending = np.concatenate([np.array(self._by_sid, np.int64), pending])
             self._by_sid = []
         for start in range(0, len(pending), 65_536):
             self._resolve_some(pending[start : start + 65_536])
 
-    def _resolve_some(self, pending: list[int]) -> None:
+    def _resolve_some(self, pending: np.ndarray) -> None:
+        outcomes = np.zeros(len(pending), np.int8)
+        done = 0
+        while done < len(pending):
+            done = plain_names.reduce_plain(
+                self.memo.arrays,
+                pending,
+                done,
+                self._reserved.arrays,
+                self._values.arrays,
+                self._work,
+                self._derived,
+                outcomes,
+            )
+            if done < len(pending):
+                self._values.grow(plain_names.BLOCK_BYTES)
+        # what is left depends on the order: of two names of one stable id, the first counts
+        waiting = np.flatnonzero(outcomes != plain_names.PLAIN)
+        self._resolve_by_rules(pending[waiting], outcomes[waiting] == plain_names.PAIRED)
+        sources = self.memo.prefixes(pending)
+        for kind, source in enumerate(_RAW_OF_ENTITY):
+            found = pending[sources == source]
+            found = found[self._derived[found, 0] > 0]
+            if len(found):
+                self._entity[found] = self._entities.ids(kind, self._derived[found, 0])
+
+    def _resolve_by_rules(self, pending: np.ndarray, paired: np.ndarray) -> None:
         texts: list[str] = []
         indexes: list[int] = []
         positions: list[int] = []
-        people: tuple[list[int], ...] = ([], [], [])
+        remember = self._resolver._remember
         columns, raws = self.memo.prefixed(pending)
-        for index, column, raw in zip(pending, columns, raws, strict=True):
+        for index, column, raw, is_paired in zip(
+            pending.tolist(), columns, raws, paired.tolist(), strict=True
+        ):
+            if is_paired:
+                _, name, _, sid, *_ = raw.split(PARTS)
+                remember(sid.upper(), name.lower())
+                continue
             reduced = self._reduce[column](raw)
             for position, value in enumerate(reduced):
                 if value:
                     texts.append(value)
                     indexes.append(index)
                     positions.append(position)
-            kind = _ENTITY_OF_RAW.get(column, -1)
-            if kind >= 0 and reduced[0]:
-                people[kind].append(index)
-                if kind == 0 and reduced[0].startswith("S-1-"):
-                    self._by_sid.append(index)
-        self._derived[pending] = 0
+            if column == RAW["user"] and reduced[0].startswith("S-1-"):
+                self._by_sid.append(index)
         self._derived[indexes, positions] = self._values.intern_many(texts)
-        for kind, found in enumerate(people):
-            if found:
-                self._entity[found] = self._entities.ids(kind, self._derived[found, 0])
 
     def _resolve_pairs(self, pairs: np.ndarray) -> None:
         found = np.empty(65_536, np.int64)
@@ -342,7 +390,7 @@ class Columniser:
         return f"{self._values[left]}:{self._values[right]}" if left else self._values[right]
 
 
-_ENTITY_OF_RAW = {RAW["user"]: 0, RAW["host"]: 1, RAW["src_ip"]: 2}
+_RAW_OF_ENTITY = tuple(RAW[kind] for kind in ENTITY_KINDS)
 _STATUS_TEXT = ("", " succeeded", " failed")
 
 

@@ -24,14 +24,21 @@ process            process.file.path, else process.name (raw; reduced later by `
 parent_process     process.parent_process.file.path, else its name (raw)
 command            process.cmd_line (raw)
 file               file.path, registry key path, share path or object name (raw)
-operation          api.operation, or the source's own name for what was done ("ConsoleLogin",
-"RegistryValueSet") service            api.service.name, application or service name ("s3.amazonaws.com",
-"sshd", "Exchange") resource           resources[0].name or uid: bucket, role, task, service, policy that was
-touched (raw) auth               auth_protocol and logon type ("ntlm network", "kerberos", "password",
-"publickey") status_detail      status_detail or error code ("AccessDenied", "bad password", "NXDOMAIN")
-user_agent         http_request.user_agent (raw) domain             query.hostname, url.hostname, tls.sni: an
-Internet name that was asked for (raw) cloud_account      cloud.account.uid cloud_region       cloud.region
+operation          api.operation, or the source's own name for what was done ("ConsoleLogin")
+service            api.service.name, application or service name ("s3.amazonaws.com", "sshd", "Exchange")
+resource           resources[0].name or uid: bucket, role, task, service, policy that was touched (raw)
+auth               auth_protocol and logon type ("ntlm network", "kerberos", "password", "publickey")
+status_detail      status_detail or error code ("AccessDenied", "bad password", "NXDOMAIN")
+user_agent         http_request.user_agent (raw)
+domain             query.hostname, url.hostname, tls.sni: an Internet name that was asked for (raw)
+cloud_account      cloud.account.uid
+cloud_region       cloud.region
+bytes_in           traffic.bytes_in: bytes that the source endpoint (src_ip) received
+bytes_out          traffic.bytes_out: bytes that the source endpoint sent
 =================  ==========================================================================================
+
+A volume is what *this* record counts: a sensor may tell of the same bytes in the record of a connection, of a
+request in it and of the file that it carried. Whoever adds volumes up adds those of one class.
 """
 
 from __future__ import annotations
@@ -119,6 +126,9 @@ EARLIEST_US = 0
 """1970-01-01: some sensors count time from zero, so the epoch itself is a valid time."""
 LATEST_US = 4_102_444_800_000_000
 """2100-01-01: whatever lies outside is a broken clock and goes to quarantine."""
+MOST_BYTES = 1 << 53
+"""A volume above (nine petabytes in one record) or below zero is a broken counter and counts as 0. Up to here
+a volume is exact as a float64 too."""
 
 
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -151,6 +161,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     domain: str = ""
     cloud_account: str = ""
     cloud_region: str = ""
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 TEXT_ATTRIBUTES = tuple(name for name, kind in Event.__annotations__.items() if kind == "str")

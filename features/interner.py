@@ -5,6 +5,9 @@ A string is stored once in a byte blob. Ids count from 1 in order of arrival; 0 
 "missing".
 """
 
+# Options from a table hide the decorator's type; array elements are Any, machine integers int for numba.
+# mypy: disable-error-code="untyped-decorator, no-any-return, arg-type, return-value"
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import njit
 
-from features.lowlevel import equal_bytes, hash_bytes
+from features.lowlevel import hash_bytes
+from features.scanner_simd import INLINED, KERNEL, byte_at, word_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +25,8 @@ PADDING = 8
 """Bytes kept free behind every buffer, so that word-wise reads stay inside."""
 
 COUNT, USED = 0, 1
+NO_ROOM = -1
+_INDEX = 0xFFFFFFFF
 
 
 class TableArrays(NamedTuple):
@@ -32,90 +38,101 @@ class TableArrays(NamedTuple):
     meta: np.ndarray
 
 
-@njit(cache=True)
-def find_or_add(table: TableArrays, buffer: np.ndarray, start: int, length: int, prefix: int) -> int:
-    """Id of `buffer[start:start + length]`, added when new; -1 when there is no room (the caller grows and
+@njit(**INLINED)
+def same_text(
+    table: TableArrays, index: int, buffer: np.ndarray, start: int, length: int, prefix: int
+) -> bool:
+    """Whether `buffer[start:start + length]` in the name space `prefix` is the text of an id (0: of none)."""
+    place = table.offsets[index]
+    if index == 0 or table.offsets[index + 1] - place != length + 1 or byte_at(table.blob, place) != prefix:
+        return False
+    place += 1
+    done = 0
+    while done + 8 <= length:
+        if word_at(table.blob, place + done) != word_at(buffer, start + done):
+            return False
+        done += 8
+    if done == length:
+        return True
+    rest = np.uint64(8 * (8 - (length - done)))
+    return (word_at(table.blob, place + done) ^ word_at(buffer, start + done)) << rest == 0
+
+
+@njit(**KERNEL)
+def find_or_add(
+    table: TableArrays, buffer: np.ndarray, start: int, length: int, prefix: int, key: np.uint64
+) -> int:
+    """Id of `buffer[start:start + length]`, added when new; NO_ROOM when there is none (the caller grows and
     repeats).
 
-    `prefix` is one byte kept in front of the text, so that one table can hold several name spaces.
+    `prefix` is one byte kept in front of the text, so that one table can hold several name spaces; `key` is
+    `hash_bytes(buffer, start, length, prefix)`.
     """
-    key = hash_bytes(buffer, start, length, prefix)
-    size = table.slots.shape[0]
+    slots, offsets, blob, meta = table.slots, table.offsets, table.blob, table.meta
+    size = slots.shape[0]
     mask = size - 1
-    tag = np.int64(key >> np.uint64(33)) << 32
+    tag = np.int64(key >> np.uint64(33))
     slot = np.int64(key & np.uint64(mask))
-    while True:
-        entry = table.slots[slot]
-        if entry == 0:
-            break
-        if entry & ~np.int64(0xFFFFFFFF) == tag:
-            index = entry & np.int64(0xFFFFFFFF)
-            at = table.offsets[index]
-            if (
-                table.offsets[index + 1] - at == length + 1
-                and table.blob[at] == prefix
-                and equal_bytes(table.blob, at + 1, buffer, start, length)
-            ):
-                return index
+    while slots[slot] != 0:
+        index = slots[slot] & _INDEX
+        if slots[slot] >> 32 == tag and same_text(table, index, buffer, start, length, prefix):
+            return index
         slot = (slot + 1) & mask
-    count = table.meta[COUNT]
-    used = table.meta[USED]
-    if (count + 2) * 5 > size * 3 or count + 2 >= table.offsets.shape[0]:
-        return -1
-    if used + length + 1 + PADDING > table.blob.shape[0]:
-        return -1
+    count, used = meta[COUNT], meta[USED]
+    if (count + 2) * 5 > size * 3 or count + 2 >= offsets.shape[0]:
+        return NO_ROOM
+    if used + length + 1 + PADDING > blob.shape[0]:
+        return NO_ROOM
     index = count + 1
-    table.blob[used] = prefix
+    blob[used] = prefix
     for i in range(length):  # a slice assignment would count references
-        table.blob[used + 1 + i] = buffer[start + i]
-    table.offsets[index] = used
-    table.offsets[index + 1] = used + length + 1
-    table.slots[slot] = tag | index
-    table.meta[COUNT] = index
-    table.meta[USED] = used + length + 1
+        blob[used + 1 + i] = buffer[start + i]
+    offsets[index] = used
+    offsets[index + 1] = used + length + 1
+    slots[slot] = tag << 32 | index
+    meta[COUNT] = index
+    meta[USED] = used + length + 1
     return index
 
 
-@njit(cache=True)
-def _find(table: TableArrays, buffer: np.ndarray, length: int) -> int:
-    key = hash_bytes(buffer, 0, length, 0)
-    mask = table.slots.shape[0] - 1
+@njit(**KERNEL)
+def find(table: TableArrays, buffer: np.ndarray, start: int, length: int) -> int:
+    """Id of `buffer[start:start + length]` in name space 0, else 0; adds nothing."""
+    slots = table.slots
+    key = hash_bytes(buffer, start, length, 0)
+    mask = slots.shape[0] - 1
     slot = np.int64(key & np.uint64(mask))
-    while table.slots[slot] != 0:
-        index = table.slots[slot] & np.int64(0xFFFFFFFF)
-        at = table.offsets[index]
-        if (
-            table.offsets[index + 1] - at == length + 1
-            and table.blob[at] == 0
-            and equal_bytes(table.blob, at + 1, buffer, 0, length)
-        ):
+    while slots[slot] != 0:
+        index = slots[slot] & _INDEX
+        if same_text(table, index, buffer, start, length, 0):
             return index
         slot = (slot + 1) & mask
     return 0
 
 
-@njit(cache=True)
+@njit(**KERNEL)
 def _add_many(
     table: TableArrays, buffer: np.ndarray, ends: np.ndarray, prefix: int, first: int, out: np.ndarray
 ) -> int:
     for i in range(first, ends.shape[0]):
         start = ends[i - 1] if i else 0
-        if ends[i] == start:
+        length = ends[i] - start
+        if length == 0:
             out[i] = 0
             continue
-        index = find_or_add(table, buffer, start, ends[i] - start, prefix)
+        index = find_or_add(table, buffer, start, length, prefix, hash_bytes(buffer, start, length, prefix))
         if index < 0:
             return i
         out[i] = index
     return ends.shape[0]
 
 
-@njit(cache=True)
+@njit(**KERNEL)
 def _rehash(slots: np.ndarray, offsets: np.ndarray, blob: np.ndarray, count: int) -> None:
     mask = slots.shape[0] - 1
     for index in range(1, count + 1):
         at = offsets[index]
-        key = hash_bytes(blob, at + 1, offsets[index + 1] - at - 1, blob[at])
+        key = hash_bytes(blob, at + 1, offsets[index + 1] - at - 1, byte_at(blob, at))
         slot = np.int64(key & np.uint64(mask))
         while slots[slot] != 0:
             slot = (slot + 1) & mask
@@ -198,7 +215,7 @@ class StringTable:
         """Id of a string if it is there, else 0; adds nothing."""
         encoded = text.encode("utf-8", "replace")
         buffer = np.frombuffer(encoded + bytes(PADDING), np.uint8)
-        return int(_find(self.arrays, buffer, len(encoded))) if encoded else 0
+        return int(find(self.arrays, buffer, 0, len(encoded))) if encoded else 0
 
     def export(self) -> tuple[np.ndarray, np.ndarray]:
         """Blob (uint8, each string after one name space byte) and offsets (int64, one more than ids)."""
@@ -220,12 +237,17 @@ class StringTable:
         _rehash(table.arrays.slots, table.arrays.offsets, table.arrays.blob, count)
         return table
 
-    def prefixed(self, indexes: Sequence[int]) -> tuple[list[int], list[str]]:
+    def prefixes(self, indexes: np.ndarray) -> np.ndarray:
+        """The name space byte (uint8) of many ids (all above 0)."""
+        found: np.ndarray = self.arrays.blob[self.arrays.offsets[indexes]]
+        return found
+
+    def prefixed(self, indexes: Sequence[int] | np.ndarray) -> tuple[list[int], list[str]]:
         """The name space byte and the text of many ids (all above 0)."""
         offsets, blob = self.arrays.offsets, self.arrays.blob
         chosen = np.asarray(indexes, np.int64)
         starts, stops = offsets[chosen], offsets[chosen + 1]
-        prefixes: list[int] = blob[starts].tolist()
+        prefixes: list[int] = self.prefixes(chosen).tolist()
         view = memoryview(blob)
         texts = [
             str(view[start + 1 : stop], "utf-8")

@@ -35,7 +35,7 @@ class RawRows(NamedTuple):
         int32 (n, len(RAW_COLUMNS)): ids in the memo table (name space = column position), 0 for missing. A
         user that begins with PARTS is unresolved: PARTS + name + PARTS + domain + PARTS + stable id + PARTS +
         machine.
-    time_us, class_uid, activity_id, status_id, dst_port
+    time_us, class_uid, activity_id, status_id, dst_port, bytes_in, bytes_out
         as in `features.events.Event`.
     start, stop
         byte range of the record in its buffer, line ending excluded.
@@ -52,6 +52,8 @@ class RawRows(NamedTuple):
     activity_id: np.ndarray
     status_id: np.ndarray
     dst_port: np.ndarray
+    bytes_in: np.ndarray
+    bytes_out: np.ndarray
     raw: np.ndarray
     start: np.ndarray
     stop: np.ndarray
@@ -69,6 +71,8 @@ def empty_rows(n: int) -> RawRows:
         activity_id=np.zeros(n, np.int32),
         status_id=np.zeros(n, np.int32),
         dst_port=np.zeros(n, np.int32),
+        bytes_in=np.zeros(n, np.int64),
+        bytes_out=np.zeros(n, np.int64),
         raw=np.zeros((n, len(RAW_COLUMNS)), np.int32),
         start=np.zeros(n, np.int64),
         stop=np.zeros(n, np.int64),
@@ -89,6 +93,8 @@ def put_events(
     rows.activity_id[where] = np.fromiter((event.activity_id for event in events), np.int64, len(events))
     rows.status_id[where] = np.fromiter((event.status_id for event in events), np.int64, len(events))
     rows.dst_port[where] = np.fromiter((event.dst_port for event in events), np.int64, len(events))
+    rows.bytes_in[where] = np.fromiter((event.bytes_in for event in events), np.int64, len(events))
+    rows.bytes_out[where] = np.fromiter((event.bytes_out for event in events), np.int64, len(events))
     rows.state[where] = OK
     for column, name in enumerate(RAW_COLUMNS):
         rows.raw[where, column] = memo.intern_many([getattr(event, name) for event in events], column)

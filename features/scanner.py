@@ -25,7 +25,16 @@ from features.errors import RecordError
 from features.interner import PADDING
 from features.lowlevel import hash_bytes
 from features.rows import BROKEN, HAND_OVER, OK, RAW_COLUMNS, put_events
-from features.scanner_finish import ACTIVITY_ID, CLASS_UID, DST_PORT, STATUS_ID, TIME_US, finish_line
+from features.scanner_finish import (
+    ACTIVITY_ID,
+    BYTES_IN,
+    BYTES_OUT,
+    CLASS_UID,
+    DST_PORT,
+    STATUS_ID,
+    TIME_US,
+    finish_line,
+)
 from features.scanner_grammar import COLUMN, LINE_ROOM, QUEUE, program, scratch
 from features.scanner_line import MARGIN, REFUSED, read_line, skip_blanks
 from features.scanner_lookup import ALL_FOUND, enqueue, resolve
@@ -137,6 +146,8 @@ def scan(  # noqa: C901 - a call for each step would cost more than the step
             rows.activity_id[row] = fields[ACTIVITY_ID]
             rows.status_id[row] = fields[STATUS_ID]
             rows.dst_port[row] = fields[DST_PORT]
+            rows.bytes_in[row] = fields[BYTES_IN]
+            rows.bytes_out[row] = fields[BYTES_OUT]
         rows.start[row] = position
         rows.stop[row] = position + length
         rows.uid_start[row] = uid

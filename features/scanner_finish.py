@@ -17,6 +17,7 @@ from features import events
 from features.scanner_grammar import (
     AUTH_WORDS,
     COLUMN,
+    FIELDS,
     LOGON_WORDS,
     N_AUTH,
     N_LOGON,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from features.scanner_grammar import Program, Scratch
 
-TIME_US, CLASS_UID, ACTIVITY_ID, STATUS_ID, DST_PORT = range(5)
+TIME_US, CLASS_UID, ACTIVITY_ID, STATUS_ID, DST_PORT, BYTES_IN, BYTES_OUT = range(FIELDS)
 """Places in `Scratch.fields`."""
 
 _USER, _TARGET, _HOST = COLUMN["user"], COLUMN["target_user"], COLUMN["host"]
@@ -48,6 +49,7 @@ _TIME_NODE, _CLASS_NODE, _TYPE_NODE = NODE["time"], NODE["class_uid"], NODE["typ
 _ACTIVITY_NODE, _STATUS_NODE, _PORT_NODE = NODE["activity_id"], NODE["status_id"], NODE["dst_endpoint.port"]
 _AUTH_NODE, _LOGON_NODE, _MFA_NODE = NODE["auth_protocol_id"], NODE["logon_type_id"], NODE["is_mfa"]
 _PROTOCOL_NODE = NODE["connection_info.protocol_num"]
+_IN_NODE, _OUT_NODE = NODE["traffic.bytes_in"], NODE["traffic.bytes_out"]
 
 _AUTHENTICATION, _AUTHORIZE, _PROCESS_ACTIVITY = (
     events.AUTHENTICATION,
@@ -61,6 +63,7 @@ _ACCOUNT_CHANGE, _USER_ACCESS, _GROUPS, _ENTITIES = (
     events.ENTITY_MANAGEMENT,
 )
 _LATEST_MS = events.LATEST_US // 1000
+_MOST_BYTES = events.MOST_BYTES
 _SUBJECT, _ACTOR, _OWNER, _BY_OWNER, _NOBODY = 0, 1, 2, 3, -1
 _PARTS = 0x1F
 _SPACE, _BACKSLASH, _HYPHEN, _UNDERSCORE = 32, 92, 45, 95
@@ -338,6 +341,13 @@ def _status_id(buffer: np.ndarray, scratch: Scratch) -> int:
 
 
 @njit(**INLINED)
+def _volume(scratch: Scratch, node: int) -> int:
+    """`features.sources.parsing.volume` of what a node holds."""
+    number = _number(scratch, node)
+    return number if 0 < number <= _MOST_BYTES else 0
+
+
+@njit(**INLINED)
 def _take(scratch: Scratch, column: int, source: int) -> None:
     """Fill a column from another one unless it has a text of its own."""
     if scratch.size[column] == 0:
@@ -367,6 +377,8 @@ def finish_line(buffer: np.ndarray, place: int, scratch: Scratch, program: Progr
     fields[ACTIVITY_ID] = activity_id if activity_id <= INT32_MAX else 0
     fields[STATUS_ID] = _status_id(buffer, scratch)
     fields[DST_PORT] = port if 0 < port < 65536 else 0
+    fields[BYTES_IN] = _volume(scratch, _IN_NODE)
+    fields[BYTES_OUT] = _volume(scratch, _OUT_NODE)
     if _is_sign_in(class_uid):
         _take(scratch, _HOST, _DST_HOST)
         _take(scratch, _HOST, _DST_IP)

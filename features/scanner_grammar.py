@@ -264,7 +264,8 @@ class Scratch(NamedTuple):
     stack
         int64: the containers around.
     fields
-        int64 (5): the result of a line: time (microseconds), class, activity, status, port.
+        int64 (FIELDS): the result of a line: time (microseconds), class, activity, status, port, bytes in
+        and out.
     text
         uint8: texts that had to be rewritten.
     queue
@@ -286,6 +287,8 @@ class Scratch(NamedTuple):
     keys: np.ndarray
 
 
+FIELDS = 7
+
 QUEUE = 256
 """Texts that are looked up together, so that the waits for memory overlap: those of about twenty lines."""
 
@@ -304,7 +307,7 @@ def scratch() -> Scratch:
         number=np.zeros(len(NODES), np.int64),
         stamp=np.zeros(len(NODES) + 1, np.int64),
         stack=np.zeros(32, np.int64),
-        fields=np.zeros(5, np.int64),
+        fields=np.zeros(FIELDS, np.int64),
         text=np.zeros(2 * LINE_ROOM, np.uint8),
         queue=np.zeros((QUEUE, 5), np.int64),
         keys=np.zeros(QUEUE, np.uint64),

@@ -15,74 +15,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from features.interner import COUNT, PADDING, USED
+from features.interner import find_or_add, same_text
 from features.lowlevel import hash_bytes
 from features.rows import RAW_COLUMNS
-from features.scanner_simd import INLINED, KERNEL, byte_at, prefetch, word_at
+from features.scanner_simd import INLINED, KERNEL, prefetch
 
 if TYPE_CHECKING:
     from features.interner import TableArrays
     from features.scanner_grammar import Scratch
 
 ALL_FOUND = -1
-NO_ROOM = -1
 
 _N_RAW = len(RAW_COLUMNS)
 _ROW, _COLUMN, _PLACE, _SIZE, _CANDIDATE = range(5)
 _INDEX = 0xFFFFFFFF
-
-
-@njit(**INLINED)
-def _same(blob: np.ndarray, place: int, buffer: np.ndarray, start: int, length: int) -> bool:
-    done = 0
-    while done + 8 <= length:
-        if word_at(blob, place + done) != word_at(buffer, start + done):
-            return False
-        done += 8
-    if done == length:
-        return True
-    rest = np.uint64(8 * (8 - (length - done)))
-    return (word_at(blob, place + done) ^ word_at(buffer, start + done)) << rest == 0
-
-
-@njit(**KERNEL)
-def _find_or_add(
-    memo: TableArrays, buffer: np.ndarray, start: int, length: int, prefix: int, key: np.uint64
-) -> int:
-    """`features.interner.find_or_add` with the hash at hand, and without its slices, which count
-    references.
-    """
-    slots, offsets, blob, meta = memo.slots, memo.offsets, memo.blob, memo.meta
-    mask = slots.shape[0] - 1
-    tag = np.int64(key >> np.uint64(33)) << 32
-    slot = np.int64(key & np.uint64(mask))
-    entry = slots[slot]
-    while entry != 0:
-        if entry & ~np.int64(_INDEX) == tag:
-            index = entry & np.int64(_INDEX)
-            place = offsets[index]
-            if (
-                offsets[index + 1] - place == length + 1
-                and byte_at(blob, place) == prefix
-                and _same(blob, place + 1, buffer, start, length)
-            ):
-                return index
-        slot = (slot + 1) & mask
-        entry = slots[slot]
-    index, used = meta[COUNT] + 1, meta[USED]
-    if (index + 1) * 5 > slots.shape[0] * 3 or index + 1 >= offsets.shape[0]:
-        return NO_ROOM
-    if used + length + 1 + PADDING > blob.shape[0]:
-        return NO_ROOM
-    blob[used] = prefix
-    for i in range(length):
-        blob[used + 1 + i] = buffer[start + i]
-    offsets[index] = used
-    offsets[index + 1] = used + length + 1
-    slots[slot] = tag | index
-    meta[COUNT] = index
-    meta[USED] = used + length + 1
-    return index
 
 
 @njit(**INLINED)
@@ -138,20 +84,12 @@ def resolve(buffer: np.ndarray, scratch: Scratch, queued: int, memo: TableArrays
     for i in range(queued):
         column, place, length = queue[i, _COLUMN], queue[i, _PLACE], queue[i, _SIZE]
         index = queue[i, _CANDIDATE]
-        start = offsets[index]
-        if index == 0 or offsets[index + 1] - start != length + 1 or byte_at(blob, start) != column:
-            index = 0
-        elif place >= 0:
-            if not _same(blob, start + 1, buffer, place, length):
-                index = 0
-        elif not _same(blob, start + 1, text, ~place, length):
-            index = 0
-        if index == 0:
-            if place >= 0:
-                index = _find_or_add(memo, buffer, place, length, column, keys[i])
-            else:
-                index = _find_or_add(memo, text, ~place, length, column, keys[i])
-            if index < 0:
-                return i
+        if place >= 0:
+            if not same_text(memo, index, buffer, place, length, column):
+                index = find_or_add(memo, buffer, place, length, column, keys[i])
+        elif not same_text(memo, index, text, ~place, length, column):
+            index = find_or_add(memo, text, ~place, length, column, keys[i])
+        if index < 0:
+            return i
         raw[queue[i, _ROW], column] = index
     return ALL_FOUND

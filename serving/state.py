@@ -32,6 +32,8 @@ _SCHEMA = pa.schema(
         ("time_us", pa.int64()),
         ("class_uid", pa.int32()),
         ("held", pa.bool_()),
+        ("bytes_in", pa.int64()),
+        ("bytes_out", pa.int64()),
         *((name, pa.dictionary(pa.int32(), pa.string())) for name in VALUE_COLUMNS),
         ("src_ip_entity", pa.bool_()),
     ]
@@ -153,6 +155,8 @@ class LearnedWriter:
             pa.array(batch.time_us),
             pa.array(batch.class_uid, pa.int32()),
             pa.array(scores.held),
+            pa.array(batch.bytes_in),
+            pa.array(batch.bytes_out),
         ]
         for index in range(len(VALUE_COLUMNS)):
             distinct, codes = np.unique(batch.columns[:, index], return_inverse=True)
@@ -182,6 +186,9 @@ def batch_of(detector: Detector, table: pa.Table) -> Batch:
         class_uid=table["class_uid"].to_numpy(),
         src_ip=columns[:, COLUMN["src_ip"]].copy(),
         columns=columns,
+        # Null in files that were written before these columns were.
+        bytes_in=table["bytes_in"].fill_null(0).to_numpy(),
+        bytes_out=table["bytes_out"].fill_null(0).to_numpy(),
     )
 
 

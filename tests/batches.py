@@ -97,7 +97,15 @@ def batch(baselines: Baselines, told: Story) -> Batch:
         names = columns[:, COLUMN[name]]
         known = names > 0
         columns[known, len(VALUE_COLUMNS) + kind] = baselines.entities.ids(kind, names[known])
-    return Batch(told.time_us.copy(), told.class_uid.copy(), columns[:, COLUMN["src_ip"]].copy(), columns)
+    nothing = np.zeros(told.count, np.int64)
+    return Batch(
+        told.time_us.copy(),
+        told.class_uid.copy(),
+        columns[:, COLUMN["src_ip"]].copy(),
+        columns,
+        nothing,
+        nothing.copy(),
+    )
 
 
 def in_groups(baselines: Baselines, people: int = 5) -> Baselines:

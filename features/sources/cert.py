@@ -184,6 +184,17 @@ def _email(row: Columns, event: Event, people: identity.IdentityResolver) -> Non
     event.file = row.get("attachments", "").partition(";")[0].partition("(")[0]
     if event.file.isdigit():
         event.file = ""  # up to release 4 the column is a number of attachments
+    attached = sum(
+        terms.volume(item.rpartition("(")[2].removesuffix(")"))
+        for item in row.get("attachments", "").split(";")
+        if item.endswith(")")
+    )
+    # The data sets do not say whether a mail's size counts what is attached: at least the larger of the two.
+    size = parsing.volume(max(terms.volume(row.get("size", "")), attached))
+    if event.activity_id == 2:
+        event.bytes_in = size
+    else:
+        event.bytes_out = size
 
 
 _FILE_ACTIVITIES: Final = {"file open": 14, "file write": 3, "file copy": 1, "file delete": 4}

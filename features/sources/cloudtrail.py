@@ -34,7 +34,7 @@ from features.events import (
     SUCCESS,
     Event,
 )
-from features.sources.parsing import iso_us, json_object, mapping, text
+from features.sources.parsing import iso_us, json_object, mapping, text, volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,7 +81,8 @@ _LOWER = {name.lower(): name for name in _FIELDS} | {
     name.lower(): name
     for name in _words(
         """principalId accountId userName sessionContext sessionIssuer invokedBy accessKeyId sourceIdentity
-        onBehalfOf userId mfaAuthenticated bucketName roleName roleArn instanceId functionName keyId"""
+        onBehalfOf userId mfaAuthenticated bucketName roleName roleArn instanceId functionName keyId
+        bytesTransferredIn bytesTransferredOut"""
     )
 }
 
@@ -244,6 +245,7 @@ class CloudTrailDecoder:
         failed, detail = _failure(row, operation)
         user = self._context.identity.aws(caller)
         target = self._target(service, operation, parameters)
+        extra: dict[str, Any] = mapping(row.additional_event_data)
         return Event(
             time_us=time_us,
             class_uid=class_uid,
@@ -264,6 +266,9 @@ class CloudTrailDecoder:
             user_agent=text(row.user_agent),
             cloud_account=account,
             cloud_region=text(row.aws_region),
+            # The service counts from its side: what went in there, the caller sent.
+            bytes_in=volume(extra.get("bytesTransferredOut")),
+            bytes_out=volume(extra.get("bytesTransferredIn")),
         )
 
     def _target(self, service: str, operation: str, parameters: dict[str, Any]) -> str:

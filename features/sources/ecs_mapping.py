@@ -23,7 +23,7 @@ from features.events import (
     Event,
 )
 from features.sources.ecs_classes import classify, first_of, plain, unflatten, words
-from features.sources.parsing import integer, mapping
+from features.sources.parsing import integer, mapping, volume
 from features.sources.windows_record import Resolver, set_source, utc_us
 from features.sources.windows_record import text as scalar_text
 
@@ -81,6 +81,8 @@ class EcsMapper:
             event.status_id = other.status_id
         if not event.dst_port:
             event.dst_port = other.dst_port
+        if not (event.bytes_in or event.bytes_out):
+            event.bytes_in, event.bytes_out = other.bytes_in, other.bytes_out
         for name in TEXT_ATTRIBUTES:
             if name not in ("uid", "operation", "service", "status_detail") and not getattr(event, name):
                 setattr(event, name, getattr(other, name))
@@ -140,6 +142,36 @@ class EcsMapper:
             event.dst_port = port if 0 < port < 65_536 else 0
         network = mapping(record.get("network"))
         event.protocol = first_of(network, "protocol", "transport").lower()
+        _volumes(event, record, source, destination, network)
+
+
+def _volumes(
+    event: Event,
+    record: dict[str, object],
+    source: dict[str, Any],
+    destination: dict[str, Any],
+    network: dict[str, Any],
+) -> None:
+    """Bytes of both directions: of the connection, else of the HTTP messages, else of their bodies.
+
+    `network.bytes` is the sum of both; it tells the missing one of two, but alone it tells no direction.
+    """
+    event.bytes_out, event.bytes_in = _number(source.get("bytes")), _number(destination.get("bytes"))
+    total = _number(network.get("bytes"))
+    if event.bytes_out and "bytes" not in destination:
+        event.bytes_in = max(total - event.bytes_out, 0)
+    elif event.bytes_in and "bytes" not in source:
+        event.bytes_out = max(total - event.bytes_in, 0)
+    http = mapping(record.get("http"))
+    if http and not (event.bytes_out or event.bytes_in):
+        sent, answered = mapping(http.get("request")), mapping(http.get("response"))
+        event.bytes_out = _number(sent.get("bytes")) or _number(mapping(sent.get("body")).get("bytes"))
+        event.bytes_in = _number(answered.get("bytes")) or _number(mapping(answered.get("body")).get("bytes"))
+
+
+def _number(value: object) -> int:
+    """Bytes of a value or of the only one of a list."""
+    return volume(value[0] if isinstance(value, list) and value else value)
 
 
 def _things(event: Event, record: dict[str, object], about: dict[str, object]) -> None:

@@ -28,7 +28,7 @@ from features.events import (
     Event,
 )
 from features.sources.entra import classify_change
-from features.sources.parsing import json_object, mapping, text
+from features.sources.parsing import json_object, mapping, text, volume
 from features.sources.tabular import Rows, header, stamp_us
 
 if TYPE_CHECKING:
@@ -153,6 +153,8 @@ _LOGON_TYPES = {
     "4": "system",
     "5": "best access",
 }
+_UPLOAD, _DOWNLOAD = 1, 2
+"""Activity ids of File Hosting (6006) that move a file's bytes."""
 _FAILURES = frozenset({"failed", "failure", "false", "partiallysucceeded"})
 _FILE_WORKLOADS = frozenset({"SharePoint", "OneDrive"})
 
@@ -210,6 +212,7 @@ class M365Decoder:
         failed, detail = _outcome(row, operation, extended)
         named = text(get("ObjectId"))
         is_file = class_uid in (FILE_HOSTING, FILE_ACTIVITY) or workload in _FILE_WORKLOADS
+        received, sent = _volumes(row, class_uid, activity_id)
         return Event(
             time_us=stamp_us(get("CreationTime")),
             class_uid=class_uid,
@@ -234,6 +237,8 @@ class M365Decoder:
             or text(get("ClientInfoString")),
             domain=text(get("TargetDomain")),
             cloud_account=text(get("OrganizationId")),
+            bytes_in=received,
+            bytes_out=sent,
         )
 
     def _who(self, row: dict[str, Any], workload: str) -> str:
@@ -345,6 +350,16 @@ def _auth(row: dict[str, Any], class_uid: int, extended: dict[str, str]) -> str:
         return extended["RequestType"].lower()
     kind = text(row.get("LogonType"))
     return _LOGON_TYPES.get(kind, kind.lower())
+
+
+def _volumes(row: dict[str, Any], class_uid: int, activity_id: int) -> tuple[int, int]:
+    """Bytes received and sent: of a file up or down, and of a mail sent; other operations move none."""
+    if class_uid == FILE_HOSTING and activity_id in (_UPLOAD, _DOWNLOAD):
+        size = volume(row.get("FileSizeBytes")) or volume(row.get("FileSyncBytesCommitted"))
+        return (size, 0) if activity_id == _DOWNLOAD else (0, size)
+    if class_uid == EMAIL_ACTIVITY:
+        return 0, volume(mapping(row.get("Item")).get("SizeInBytes"))
+    return 0, 0
 
 
 def _cmdlet(operation: str, parameters: object) -> str:

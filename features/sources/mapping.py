@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from features import identity
 from features.errors import InputError
-from features.events import CLASS_NAMES, TEXT_ATTRIBUTES, Event
+from features.events import CLASS_NAMES, MOST_BYTES, TEXT_ATTRIBUTES, Event
 from features.sources.parsing import epoch_us, integer, json_object, text
 from features.sources.tabular import Rows, stamp_us
 
@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 FILE_LIMIT = 1 << 20
 """Bytes of a mapping file; a real one has under ten thousand."""
 
-_NUMBERS = {"class_uid": None, "activity_id": 99, "status_id": 2, "dst_port": 65_535}
+_NUMBERS = {
+    "class_uid": None,
+    "activity_id": 99,
+    "status_id": 2,
+    "dst_port": 65_535,
+    "bytes_in": MOST_BYTES,
+    "bytes_out": MOST_BYTES,
+}
+"""Attributes that are numbers, and the highest that each may be."""
 _HELPERS = ("user_domain", "user_id", "target_user_domain", "target_user_id")
 ATTRIBUTES = (*TEXT_ATTRIBUTES, *_NUMBERS, *_HELPERS)
 """What a mapping may fill. The helpers only inform the user's name: its domain, its stable id (SID, GUID)."""

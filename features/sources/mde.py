@@ -41,7 +41,7 @@ from features.events import (
     WINDOWS_SERVICE,
     Event,
 )
-from features.sources.parsing import integer, json_object, mapping, text
+from features.sources.parsing import integer, json_object, mapping, text, volume
 from features.sources.tabular import Rows, header, stamp_us
 
 if TYPE_CHECKING:
@@ -376,3 +376,7 @@ def _put_details(event: Event, value: object) -> None:
         or text(get("server_name"))
         or event.domain
     )
+    # The sensor takes these from Zeek; request and response are of the client, which "In" is the other end.
+    requested, answered = volume(get("request_body_len")), volume(get("response_body_len"))
+    inbound = text(get("direction")).lower() == "in"
+    event.bytes_in, event.bytes_out = (requested, answered) if inbound else (answered, requested)

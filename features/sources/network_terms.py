@@ -6,6 +6,7 @@ from typing import Final
 
 from features import identity
 from features.events import FAILURE, SUCCESS
+from features.sources import parsing
 
 OTHER: Final = 99
 """OCSF activity_id for what the class has no name for."""
@@ -17,6 +18,8 @@ FTP_COMMANDS: Final = {
     "STOR": 1, "STOU": 1, "APPE": 1, "RETR": 2, "STAT": 3, "SIZE": 3, "MDTM": 3,
     "DELE": 4, "RMD": 4, "RNFR": 5, "RNTO": 5, "LIST": 6, "NLST": 6, "MLSD": 6, "MLST": 6,
 }  # fmt: skip
+UPLOAD, DOWNLOAD = 1, 2
+"""Activity ids of FTP Activity (4008) that carry a file."""
 DHCP_MESSAGES: Final = {
     "discover": 1, "offer": 2, "request": 3, "decline": 4, "ack": 5, "nak": 6, "release": 7, "inform": 8,
 }  # fmt: skip
@@ -31,6 +34,11 @@ def port(text: str) -> int:
         return 0
     number = int(text)
     return number if number < 65_536 else 0
+
+
+def volume(text: str) -> int:
+    """Bytes in decimal text as sensors write counters; see `features.sources.parsing.volume`."""
+    return parsing.volume(text) if text.isascii() and text.isdigit() else 0
 
 
 def reply_outcome(code: str) -> int:

@@ -20,7 +20,7 @@ from features.sources.ocsf_schema import (
     User,
     lenient,
 )
-from features.sources.parsing import TEXT_LIMIT, epoch_us, iso_us, json_object
+from features.sources.parsing import TEXT_LIMIT, epoch_us, iso_us, json_object, volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -298,6 +298,9 @@ def _fill_network(event: Event, document: Document, destination: Destination) ->
     if connection is not None:
         name = connection.protocol_name
         event.protocol = name.lower() if name else PROTOCOLS.get(connection.protocol_num or 0, "")
+    if document.traffic is not None:
+        event.bytes_in = volume(document.traffic.bytes_in)
+        event.bytes_out = volume(document.traffic.bytes_out)
     request = document.http_request
     if request is not None:
         event.user_agent = request.user_agent or ""

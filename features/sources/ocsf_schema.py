@@ -168,6 +168,13 @@ class Tls(msgspec.Struct, gc=False):
     sni: str | None = None
 
 
+class Traffic(msgspec.Struct, gc=False):
+    """`network_traffic` object; `bytes`, the sum of both directions, says nothing of either."""
+
+    bytes_in: int | None = None
+    bytes_out: int | None = None
+
+
 class Cloud(msgspec.Struct, gc=False):
     """`cloud` object."""
 
@@ -222,6 +229,7 @@ class Document(msgspec.Struct, gc=False):
     url: HasHostname | None = None
     tls: Tls | None = None
     cloud: Cloud | None = None
+    traffic: Traffic | None = None
 
 
 class Shape(NamedTuple):

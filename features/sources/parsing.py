@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from features.errors import RecordError
-from features.events import EARLIEST_US, LATEST_US
+from features.events import EARLIEST_US, LATEST_US, MOST_BYTES
 
 TEXT_LIMIT = 8192
 """Characters kept of one field. A longer value is cut: everything that matters for a baseline is at its
@@ -75,6 +75,12 @@ def integer(value: object) -> int:
         except ValueError:
             return 0
     return value if isinstance(value, int) and -(2**63) < value < 2**63 else 0
+
+
+def volume(value: object) -> int:
+    """Bytes that a record tells of; 0 for what is no number, negative, or more than MOST_BYTES."""
+    number = integer(value)
+    return number if 0 < number <= MOST_BYTES else 0
 
 
 def mapping(value: object) -> dict[str, Any]:

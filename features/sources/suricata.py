@@ -16,7 +16,7 @@ from features import identity
 from features.errors import RecordError
 from features.events import FAILURE, SUCCESS, Event
 from features.sources import network_terms as terms
-from features.sources.parsing import integer, iso_us, json_object, mapping, text
+from features.sources.parsing import integer, iso_us, json_object, mapping, text, volume
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -51,6 +51,7 @@ def _http(record: Fields, event: Event, people: identity.IdentityResolver) -> No
         event.activity_id = terms.HTTP_METHODS.get(method, terms.OTHER if method else 0)
         event.status_detail = text(http.get("status"))
         event.status_id = terms.reply_outcome(event.status_detail)
+        event.bytes_in = volume(http.get("length"))
     name, path = terms.url_parts(text(http.get("url")))
     event.resource = event.resource or path
     event.domain = terms.asked_name(text(http.get("hostname"))) or name
@@ -102,6 +103,7 @@ def _flow(record: Fields, event: Event, people: identity.IdentityResolver) -> No
     elif not answered:
         event.activity_id, event.status_id = terms.FAIL, FAILURE
     event.service = _app(record)
+    event.bytes_out, event.bytes_in = volume(flow.get("bytes_toserver")), volume(flow.get("bytes_toclient"))
     if text(flow.get("action")) == "drop":
         event.activity_id, event.status_id = terms.REFUSE, FAILURE
 
@@ -109,6 +111,7 @@ def _flow(record: Fields, event: Event, people: identity.IdentityResolver) -> No
 def _netflow(record: Fields, event: Event, people: identity.IdentityResolver) -> None:
     event.activity_id = terms.TRAFFIC
     event.service = _app(record)
+    event.bytes_out = volume(mapping(record.get("netflow")).get("bytes"))  # one record a direction
 
 
 def _alert(record: Fields, event: Event, people: identity.IdentityResolver) -> None:
@@ -232,6 +235,11 @@ def _fileinfo(record: Fields, event: Event, people: identity.IdentityResolver) -
     if "http" in record:
         _http(record, event, people)
     event.operation = "file"
+    # The record's own addresses are those of the direction that the file went; the event's are the flow's.
+    if identity.ip(text(record.get("src_ip"))) == event.src_ip:
+        event.bytes_out = volume(info.get("size"))
+    else:
+        event.bytes_in = volume(info.get("size"))
 
 
 def _dhcp(record: Fields, event: Event, people: identity.IdentityResolver) -> None:

@@ -90,6 +90,8 @@ def _conn(row: Row, event: Event, people: identity.IdentityResolver) -> None:
         event.activity_id, event.status_id = terms.TRAFFIC, 0
     if event.protocol == "icmp":
         event.dst_port = 0  # Zeek puts the ICMP type and code where ports stand
+    event.bytes_out = terms.volume(row.text("orig_bytes"))
+    event.bytes_in = terms.volume(row.text("resp_bytes"))
 
 
 def _http(row: Row, event: Event, people: identity.IdentityResolver) -> None:
@@ -103,6 +105,8 @@ def _http(row: Row, event: Event, people: identity.IdentityResolver) -> None:
     event.status_id = terms.reply_outcome(event.status_detail)
     event.file = row.text("filename")
     event.user = people.user(row.text("username"))
+    event.bytes_out = terms.volume(row.text("request_body_len"))
+    event.bytes_in = terms.volume(row.text("response_body_len"))
 
 
 def _dns(row: Row, event: Event, people: identity.IdentityResolver) -> None:
@@ -222,6 +226,10 @@ def _ftp(row: Row, event: Event, people: identity.IdentityResolver) -> None:
     event.activity_id = terms.FTP_COMMANDS.get(command, terms.OTHER)
     event.user = people.user(row.text("user"))
     event.file = row.text("arg")
+    if event.activity_id == terms.UPLOAD:
+        event.bytes_out = terms.volume(row.text("file_size"))
+    elif event.activity_id == terms.DOWNLOAD:
+        event.bytes_in = terms.volume(row.text("file_size"))
     event.status_detail = row.text("reply_code")
     event.status_id = terms.reply_outcome(event.status_detail)
 
@@ -343,6 +351,10 @@ def _files(row: Row, event: Event, people: identity.IdentityResolver) -> None:
     event.operation = {"T": "upload", "F": "download"}.get(sent, "")
     event.file = row.text("filename")
     event.resource = row.text("mime_type")
+    if sent == "T":
+        event.bytes_out = terms.volume(row.text("seen_bytes"))
+    elif sent == "F":
+        event.bytes_in = terms.volume(row.text("seen_bytes"))
 
 
 # --- what the sensor found ----------------------------------------------------------------------------------

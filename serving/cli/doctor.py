@@ -78,7 +78,8 @@ def _kernels() -> Iterator[Finding]:
     columns[:, COLUMN["host"]] = baselines.values.intern("ws-1")
     columns[:, WIDTH - 3] = baselines.entities.ids(0, baselines.values.intern_many(["alice"]))[0]
     times = np.array([0, 0], np.int64)
-    batch = Batch(times, np.full(2, 3002, np.int32), columns[:, COLUMN["src_ip"]], columns)
+    none = np.zeros(2, np.int64)
+    batch = Batch(times, np.full(2, 3002, np.int32), columns[:, COLUMN["src_ip"]], columns, none, none)
     baselines.learn(batch)
     right = bool(np.allclose(baselines.habits("alice")["weight"], 2.0))
     folder = os.environ.get("NUMBA_CACHE_DIR", "beside the source files")

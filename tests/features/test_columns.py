@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from features.entities import Entities
 from features.events import (
     API_ACTIVITY,
     AUTHENTICATION,
+    MOST_BYTES,
     NETWORK_ACTIVITY,
     PROCESS_ACTIVITY,
     TEXT_ATTRIBUTES,
@@ -60,7 +63,7 @@ class Tenant:
         return found
 
     def one(self, **fields: object) -> dict[str, str]:
-        return self.read(self.batch(Event(time_us=NOW, **fields)))[0]
+        return self.read(self.batch(Event(**({"time_us": NOW} | fields))))[0]
 
 
 def test_an_event_becomes_values_and_entities():
@@ -86,8 +89,26 @@ def test_an_event_becomes_values_and_entities():
     assert found["auth"] == "ntlm network"
 
 
-def test_an_event_that_says_nothing_fills_only_its_activity():
-    assert Tenant().one() == {"activity": "Base Event"}
+NOTHING = {"activity": "Base Event", "hour": "on a weekend at 00 h UTC"}
+
+
+def test_an_event_that_says_nothing_fills_only_its_activity_and_hour():
+    assert Tenant().one() == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("stamp", "hour"),
+    [
+        ("2026-03-06T23:59:59", "on a weekday at 23 h UTC"),
+        ("2026-03-07T00:00:00", "on a weekend at 00 h UTC"),
+        ("2026-03-08T12:30:00", "on a weekend at 12 h UTC"),
+        ("2026-03-09T07:00:00", "on a weekday at 07 h UTC"),
+        ("1970-01-01T00:00:00", "on a weekday at 00 h UTC"),
+    ],
+)
+def test_the_hour_is_that_of_a_weekday_or_a_weekend_in_utc(stamp, hour):
+    time_us = int(datetime.fromisoformat(stamp + "+00:00").timestamp()) * 1_000_000
+    assert Tenant().one(time_us=time_us)["hour"] == hour
 
 
 def test_pairs_are_made_of_both_parts():
@@ -128,7 +149,7 @@ def test_the_address_of_the_reporting_host_itself_is_no_source():
 def test_unresolved_users_are_resolved_from_their_parts():
     tenant = Tenant()
     assert tenant.one(user=PARTS.join(["", "Alice", "CORP", "", "WS1"]))["user!"] == "alice"
-    assert tenant.one(user=PARTS) == {"activity": "Base Event"}
+    assert tenant.one(user=PARTS) == NOTHING
     assert tenant.one(user=PARTS.join(["", "Bob", "CORP", SID, "WS1", "too", "many"]))["user!"] == "bob"
 
 
@@ -229,6 +250,16 @@ def test_values_of_an_attacker_are_few():
     made = tenant.batch(*told)
     for name in ("command", "file"):
         assert len(np.unique(made.columns[:, COLUMN[name]])) < 20
+
+
+def test_volumes_stay_with_their_events():
+    tenant = Tenant()
+    first = tenant.batch(Event(time_us=NOW, bytes_in=3), Event(time_us=NOW, bytes_out=MOST_BYTES))
+    both = concatenated([concatenated([]), first, tenant.batch(Event(time_us=NOW, bytes_in=7))])
+    assert both.bytes_in.tolist() == [3, 0, 7]
+    assert both.bytes_out.tolist() == [0, MOST_BYTES, 0]
+    assert both.bytes_in.dtype == both.bytes_out.dtype == np.int64
+    assert both.take(np.array([2, 1])).bytes_in.tolist() == [7, 0]
 
 
 def test_no_batches_make_an_empty_one():

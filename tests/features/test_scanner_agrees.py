@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from benchmarks import ocsf_events
 from features import identity
 from features.errors import RecordError
-from features.events import Event
+from features.events import MOST_BYTES, Event
 from features.interner import StringTable
 from features.lowlevel import hash_bytes
 from features.rows import BROKEN, HAND_OVER, OK, PARTS, RAW_COLUMNS, RawRows, empty_rows
@@ -139,6 +139,14 @@ EVENTS = (
         "dst_endpoint": {"port": 70000},
         "connection_info": {"protocol_num": 999},
     },
+    {
+        "class_uid": 4001,
+        "time": TIME,
+        "src_endpoint": {"ip": "10.0.0.1"},
+        "traffic": {"bytes_in": 4_321, "packets": 9, "bytes_out": 987_654_321, "bytes": 987_658_642},
+    },
+    {"class_uid": 4001, "time": TIME, "traffic": {"bytes": 77, "bytes_out": None}},
+    {"class_uid": 4001, "time": TIME, "traffic": {"bytes_in": 2**53, "bytes_out": 2**53 + 1}},
 )
 LINES = [json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode() for event in EVENTS]
 
@@ -178,7 +186,7 @@ def event_of(scanned: Scanned, row: int) -> Event:
     }
     numbers = {
         name: int(getattr(rows, name)[row])
-        for name in ("time_us", "class_uid", "activity_id", "status_id", "dst_port")
+        for name in ("time_us", "class_uid", "activity_id", "status_id", "dst_port", "bytes_in", "bytes_out")
     }
     uid = scanned.buffer[rows.uid_start[row] : rows.uid_stop[row]].tobytes().decode()
     return Event(**texts, **numbers, uid=uid)
@@ -240,6 +248,46 @@ def test_users_hosts_and_addresses_stay_unresolved():
     assert row["auth"] == "kerberos remoteinteractive mfa"
 
 
+@pytest.mark.parametrize(
+    ("traffic", "expected"),
+    [
+        ('{"bytes_in":10,"bytes_out":2000}', (10, 2_000)),
+        ('{"bytes":2010,"bytes_out":2000}', (0, 2_000)),
+        ('{"bytes_in":null}', (0, 0)),
+        ("{}", (0, 0)),
+        ("null", (0, 0)),
+        (f'{{"bytes_in":{MOST_BYTES},"bytes_out":{MOST_BYTES + 1}}}', (MOST_BYTES, 0)),
+        ('{"bytes_in":999999999999999999}', (0, 0)),
+    ],
+)
+def test_volumes_are_read_up_to_what_a_float_holds_exactly(traffic, expected):
+    line = f'{{"class_uid":4001,"time":{TIME},"traffic":{traffic}}}'.encode()
+    rows = scan(line).rows
+    assert rows.state[0] == OK
+    assert (rows.bytes_in[0], rows.bytes_out[0]) == expected
+    assert check([line]) == 1
+
+
+@pytest.mark.parametrize("volume", ["-1", "1000000000000000000", "1e3", "7.0", '"7"', "true", "[1]", "{}"])
+def test_a_volume_of_another_kind_is_left_to_the_typed_decoder(volume):
+    line = f'{{"class_uid":4001,"time":{TIME},"traffic":{{"bytes_in":{volume},"bytes_out":5}}}}'.encode()
+    buffer, rows = padded(line), empty_rows(1)
+    scanner = OcsfScanner(SourceContext(), SEED)
+    assert scanner.scan_chunk(buffer, 0, len(line), rows, StringTable()) == (len(line), 1)
+    assert rows.state[0] == HAND_OVER
+    _, _, broken = scanner.scan_with_fallback(buffer, 0, len(line), rows, StringTable())
+    event = typed(line)
+    assert not broken
+    assert isinstance(event, Event)
+    assert (rows.bytes_in[0], rows.bytes_out[0]) == (event.bytes_in, event.bytes_out)
+    assert event.bytes_out == 5
+
+
+def test_a_line_without_traffic_has_none_of_the_line_before_it():
+    lines = [json.dumps({"class_uid": 4001, "time": TIME, "traffic": {"bytes_in": 9}}).encode(), LINES[0]]
+    assert scan(b"\n".join(lines)).rows.bytes_in[:2].tolist() == [9, 0]
+
+
 def test_the_machine_of_a_user_is_kept_only_where_it_matters():
     local = scan(LINES[3])
     assert (
@@ -293,6 +341,11 @@ WORDS = st.sampled_from(
         "a" * 33 + "\\",
     ]
 )
+VOLUMES = st.one_of(
+    st.integers(0, 1 << 54),
+    st.sampled_from([2**53 - 1, 2**53, 2**53 + 1, 10**17, 10**18, 2**63 - 1, 2**63, 10**19, 10**40, -1, 1.5]),
+    st.sampled_from(["7", "9007199254740993", "-3", "x", "0x10", True, 1e300, -0.0, 5.0]),
+)
 TEXTS = st.one_of(WORDS, WORDS, st.text(max_size=40))
 
 
@@ -304,6 +357,8 @@ def _value(record, key, shape):
         return st.sampled_from([3002, 3003, 3001, 3004, 3005, 3006, 1007, 1001, 4001, 6003, 0])
     if shape.kind == "text":
         return TEXTS
+    if key in ("bytes_in", "bytes_out"):
+        return VOLUMES
     return {"flag": st.booleans(), "time": st.integers(0, 2 * TIME)}.get(shape.kind, st.integers(-1, 70_000))
 
 
@@ -418,6 +473,8 @@ HOSTILE = {
     "NaN": b'{"class_uid":3002,"time":NaN}',
     "infinity": b'{"class_uid":3002,"time":1,"x":-Infinity}',
     "two times": b'{"class_uid":3002,"time":1,"time":2}',
+    "two volumes": b'{"class_uid":3002,"time":1,"traffic":{"bytes_in":1,"bytes_in":2}}',
+    "two traffics": b'{"class_uid":3002,"time":1,"traffic":{"bytes_in":1},"traffic":{"bytes_out":2}}',
     "two users": b'{"class_uid":3002,"time":1,"user":{"name":"a"},"user":{"uid":"b"}}',
     "a key with an escape": b'{"class_uid":3002,"time":1,"\\u0075ser":{"name":"a"}}',
     "a key that is not UTF-8": b'{"class_uid":3002,"time":1,"\xff":1}',

@@ -21,8 +21,10 @@ keep=()
 {
     printf '# Every package of every extra, at the version habitus is tested with. Written by `make lock`; a range in\n'
     printf '# pyproject.toml is what the code needs, a line here is what it was seen to work with.\n'
-    # pip and setuptools belong to the environment, habitus is the project itself.
-    "${pip[@]}" freeze --exclude pip --exclude setuptools --exclude habitus | LC_ALL=C sort -f
+    # pip and setuptools belong to the environment, habitus is the project itself. torch names its build for processors
+    # only ("+cpu"); a pin without that part fits every build of the version.
+    "${pip[@]}" freeze --exclude pip --exclude setuptools --exclude habitus | sed 's/^\(torch==[0-9.]*\)+cpu$/\1/' |
+        LC_ALL=C sort -f
 } >"$scratch/constraints.txt"
 if grep -nE ' @ |\+' "$scratch/constraints.txt" >&2; then
     printf 'lock failed: the lines above name a local build or file, which nobody else can install\n' >&2

@@ -18,6 +18,7 @@ COMMANDS = {
     "baseline": "Show what is normal for a user or host.",
     "unlearn": "Take an incident's events out of the baselines.",
     "simulate": "Write the logs of an invented organisation.",
+    "evaluate": "Count the planted campaigns that are found within a budget of alerts.",
     "demo": "Score a simulated organisation and show the result.",
     "doctor": "Check the installation and a state folder.",
 }

@@ -63,7 +63,7 @@ def test_an_import_to_the_left_and_the_named_exceptions_are_allowed(house):
         ("training/fit.py", "import mlflow\n"),
         ("serving/other.py", "from bentoml import api\n"),
         ("serving/page.py", "import nicegui\n"),
-        ("models/peer.py", "from river import anomaly\n"),
+        ("models/peer.py", "from pyod.models.ecod import ECOD\n"),
     ],
 )
 def test_an_import_against_the_rules_is_found(house, module, code):

@@ -1,0 +1,61 @@
+"""What each part of habitus is worth: variants of the detector, and simpler rankings of the same evidence.
+
+A variant is the real detector with other settings, replayed anew. A ranking needs no replay: it orders the
+same entity-days by something simpler than the ranker does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from training.pedb.vectors import DayMatrix
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The detector with other settings.
+
+    settings: makes its keyword arguments, called in the process that scores. Their repr names the variant's
+    results on disk, so it must say everything (as that of a frozen dataclass does).
+    """
+
+    name: str
+    settings: Callable[[], dict[str, Any]]
+
+
+VARIANTS: tuple[Variant, ...] = ()
+
+
+def excess_sum(days: DayMatrix) -> np.ndarray:
+    """Sum of the evidence over causes: what the ranker has to beat."""
+    return days.evidence.sum(axis=1, dtype=np.float64)
+
+
+def strongest_cause(days: DayMatrix) -> np.ndarray:
+    """Evidence of the strongest cause alone, as Tippett's smallest p does."""
+    return days.evidence.max(axis=1, initial=0).astype(np.float64)
+
+
+def number_of_causes(days: DayMatrix) -> np.ndarray:
+    """How many causes have any evidence; the sum decides between equals."""
+    total = excess_sum(days)
+    return (days.evidence > 0).sum(axis=1) + total / (1.0 + total)
+
+
+def busiest(days: DayMatrix) -> np.ndarray:
+    """Total of the day's counts: no detector at all."""
+    return np.log1p(days.counts).sum(axis=1, dtype=np.float64)
+
+
+RANKINGS: dict[str, Callable[[DayMatrix], np.ndarray]] = {
+    "ranking: sum of evidence": excess_sum,
+    "ranking: strongest cause": strongest_cause,
+    "ranking: number of causes": number_of_causes,
+    "ranking: busiest": busiest,
+}

@@ -1,0 +1,1 @@
+"""PED-B, the prequential entity-day budget benchmark: campaigns found by those who read k a day."""

@@ -4,26 +4,43 @@ by.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import json
 import secrets
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from features import checkpoint, identity
-from features.baselines import Baselines, schema_digest
-from features.behaviours import BEHAVIOURS, COLUMN
+from features.baselines import DAY_US, Baselines, schema_digest
+from features.behaviours import BEHAVIOURS, COLUMN, ENTITY_KINDS
 from features.columns import Columniser
 from features.dedup import Deduper
 from features.enrich import GeoDatabase
 from features.errors import InputError, StateError
 from features.identity import IdentityResolver
+from features.lowlevel import hash_ranges
+from features.measures import COUNTS, MEASURES
 from features.reader import Reader
-from models.engine import FIRST, LAST, Engine
-from models.risk import EntityDays
+from models import groups
+from models.activity import Activity, Findings
+from models.calibration import THRESHOLD_NATS
+from models.channels import KINDS, Channels
+from models.days import DayBook, DayTable
+from models.engine import FIRST, LAST, Engine, Evidence, concatenated_scores
+from models.link_evidence import link_findings
+from models.links import LinkModel
+from models.ranking.ranker import Ranker
+from models.ranking.sample import EventSample
+from models.risk import Budget
+from models.whatif import what_if
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pandas as pd
 
     from features.behaviours import Behaviour
     from features.columns import Batch
@@ -31,6 +48,11 @@ if TYPE_CHECKING:
     from features.sources.base import Decoder, SourceContext
     from models.engine import Scores
 
+FIRST_FITS = (3, 5, 7, 10)
+REFIT_DAYS = 7
+"""Nights after which groups and links are fitted anew; at first more often, while habits are young."""
+PICTURE_COUNTS = 3
+"""Counts named where no single thing explains an entity-day."""
 VALUE_LIMIT = 20_000_000
 """Distinct value strings that are kept before those without use are forgotten."""
 
@@ -49,6 +71,19 @@ class Detector:
         Secret seed of the deduplication keys; drawn anew when None. Scores do not depend on it.
     geo
         Country and network of addresses; the bundled databases by default.
+    ranker
+        A restored one, or one with other settings.
+    learn_groups
+        Whether entities that no directory puts into a peer group are grouped by their habits.
+    seed
+        Of everything that is fitted.
+    off
+        Kinds of channels (`models.channels.KINDS`) whose evidence is thrown away; for ablations.
+
+    Raises
+    ------
+    ValueError
+        If `off` names an unknown kind.
     """
 
     def __init__(
@@ -60,6 +95,11 @@ class Detector:
         deduper: Deduper | None = None,
         key_seed: int | None = None,
         geo: GeoDatabase | None = None,
+        activity: Activity | None = None,
+        ranker: Ranker | None = None,
+        learn_groups: bool = True,
+        seed: int = 0,
+        off: frozenset[str] = frozenset(),
     ) -> None:
         # what is empty counts as false, but is no less somebody's
         self.baselines = Baselines() if baselines is None else baselines
@@ -68,7 +108,27 @@ class Detector:
         self.deduper = Deduper() if deduper is None else deduper
         self.key_seed = secrets.randbits(62) if key_seed is None else key_seed
         self.attachments: list[str] = []
-        self.days = EntityDays(self.baselines)
+        if unknown := off - set(KINDS):
+            raise ValueError(f"no such kind of channels: {', '.join(sorted(unknown))}")
+        self.channels = Channels(self.baselines.behaviours)
+        self.off = off
+        self.seed = seed
+        self.learn_groups = learn_groups
+        self.links: LinkModel | None = None
+        self.ranker = Ranker() if ranker is None else ranker
+        self.sample = EventSample(seed=seed, identity=self._identity)
+        self._nights = 0
+        self._silent = np.array([KINDS[channel.kind] in off for channel in self.channels.all], np.bool_)
+        self.activity = (
+            Activity(
+                self.baselines,
+                self.channels,
+                calibration_half_life_days=self.engine.calibration_half_life_days,
+            )
+            if activity is None
+            else activity
+        )
+        self.days = DayBook(self.baselines, self.channels)
         self._geo = geo or GeoDatabase()
         self.columniser = self._columniser()
 
@@ -96,10 +156,122 @@ class Detector:
         return reader
 
     def score_learn(self, batch: Batch) -> Scores:
-        """Score events in the order given, then learn them, and add them to the entity-days."""
-        scores = self.engine.score_learn(batch)
-        self.days.add(batch, scores)
-        return scores
+        """Score events in the order given, then learn them, and add them to the entity-days.
+
+        A new day (UTC) of the newest event so far closes the one before: its entity-days get their final
+        risk.
+        """
+        parts = []
+        newest = np.maximum.accumulate(batch.time_us // DAY_US)
+        cuts = [0, *(np.flatnonzero(np.diff(newest)) + 1).tolist(), len(newest)]
+        for first, last in itertools.pairwise(cuts):
+            if first == last:
+                continue
+            part = batch.take(slice(first, last))
+            if newest[first] > self.activity.today:
+                self._begin_day(int(newest[first]))
+            scores = self.engine.score_learn(part, self._others)
+            if self._silent.any():
+                scores.details.gain[self._silent[scores.details.behaviour]] = 0.0
+            self.days.add(part, scores)
+            self.sample.add(part)
+            parts.append(scores)
+        return concatenated_scores(parts)
+
+    def _others(self, batch: Batch, fresh: np.ndarray, habits: Evidence) -> Evidence:
+        """Evidence of the channels that are no habits, as rows with gains: the strongest of each event and
+        cause.
+        """
+        parts = [self.activity.observe(batch, fresh)]
+        if self.links is not None:
+            parts.append(link_findings(self.links, self.channels, habits))
+        found = Findings(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        gain = found.nats - THRESHOLD_NATS
+        cause = self.channels.cause_of[found.channel]
+        order = np.lexsort((-gain, found.value, cause, found.row))
+        again = np.zeros(len(order), np.bool_)
+        again[1:] = True
+        for array in (cause, found.value, found.row):
+            again[1:] &= np.diff(array[order]) == 0
+        gain[order[again]] = 0.0
+        return Evidence(
+            row=found.row,
+            behaviour=found.channel.astype(np.int16),
+            entity=found.entity.astype(np.int32),
+            value=found.value.astype(np.int32),
+            raw=found.raw,
+            nats=found.nats,
+            gain=gain,
+            counts=found.counts,
+        )
+
+    def _identity(self, entities: np.ndarray) -> np.ndarray:
+        """A number for each entity id that does not depend on the order in which ids were given."""
+        name = self.baselines.entities.name[entities].astype(np.int64)
+        table = self.baselines.values.arrays
+        out = np.zeros(len(name), np.uint64)
+        hash_ranges(table.blob, table.offsets[name] + 1, table.offsets[name + 1], self.seed, out)
+        return out
+
+    def _begin_day(self, day: int) -> None:
+        """Close the open day, do the nightly work, and open another one."""
+        if self.activity.today >= 0:
+            table = self.today()
+            self.activity.close_day()
+            self.days.close(table, self.risk(table))
+            self.ranker.learn_day(table)
+            self._nightly()
+        self.activity.open_day(day)
+
+    def _nightly(self) -> None:
+        """Fit what is fitted from all that is known: peer groups, links, the ranker."""
+        self._nights += 1
+        # the first night, then less and less often: early fits age fast
+        if self._nights in FIRST_FITS or self._nights % REFIT_DAYS == 0:
+            if self.learn_groups:
+                groups.apply(self.baselines, groups.learned_groups(self.baselines, None, self.seed))
+            if "link" not in self.off:
+                self.links = LinkModel.fitted(self.baselines, self.seed)
+        if self.ranker.due:
+            self.ranker.refit(self.sample, self.what_if)
+
+    def today(self) -> DayTable:
+        """Vectors of the entities of the open day, as far as it has come."""
+        return self.days.vectors(
+            self.activity.today, self.activity.counts_so_far(), self.activity.known.first
+        )
+
+    def what_if(self, batch: Batch, group: np.ndarray, target: np.ndarray, base: DayTable) -> DayTable:
+        """Entity-days with invented events added, see `models.whatif`; changes nothing."""
+        return what_if(self.engine, self.activity, self.channels, batch, group, target, base)
+
+    def risk(self, days: DayTable) -> np.ndarray:
+        """Risk of entity-days, float64 (n,): how much they deserve a person. Changes nothing."""
+        return self.ranker.score(days).risk
+
+    def entity_days(self, tenant: str, budget: Budget | None = None) -> pd.DataFrame:
+        """All entity-days, see `models.days.DayBook.frame`."""
+        now = None
+        if self.activity.today >= 0:
+            table = self.today()
+            now = table, self.risk(table)
+        return self.days.frame(tenant, budget or Budget(), now, self._picture)
+
+    def _picture(self, days: DayTable) -> list[str]:
+        """A reason for entity-days of which no single thing was odd: the counts farthest from the entity's
+        own.
+        """
+        usual, z = self.ranker.usual(days)
+        nouns = {(m.entity, m.what): m.says for m in self.channels.measures}
+        texts = []
+        for row in range(len(days.day)):
+            kind = ENTITY_KINDS[days.kind[row]]
+            said = []
+            for column in np.argsort(-z[row], kind="stable")[:PICTURE_COUNTS]:
+                noun = nouns.get((kind, COUNTS[column]), COUNTS[column])
+                said.append(f"{days.counts[row, column]:,.0f} {noun} (usually {usual[row, column]:,.1f})")
+            texts.append(f"an unusual mixture of everyday things: {', '.join(said)}")
+        return texts
 
     def keep_house(self) -> bool:
         """Make room when entities or strings near their limits; True when ids changed and batches made before
@@ -114,15 +286,25 @@ class Detector:
         held = self.engine.held
         order = np.arange(held.ends[FIRST], held.ends[LAST]) % len(held.slots)
         held_columns = held.columns[order]
-        day_entities, day_values = self.days.held_ids()
         width = len(COLUMN)
+        needed = [
+            self.days.held_ids(),
+            self.activity.held_ids(),
+            self.sample.held_ids(),
+            (self.ranker.held_ids(), np.zeros(0, np.int64)),
+        ]
         entities, values = baselines.renumber(
-            np.concatenate([day_entities, held_columns[:, width:].ravel()]),
-            np.concatenate([day_values, held_columns[:, :width].ravel()]),
+            np.concatenate([*(ids for ids, _ in needed), held_columns[:, width:].ravel()]),
+            np.concatenate([*(ids for _, ids in needed), held_columns[:, :width].ravel()]),
         )
         held.columns[order, :width] = values[held_columns[:, :width]]
         held.columns[order, width:] = entities[held_columns[:, width:]]
         self.days.renumber(entities, values)
+        self.activity.renumber(entities, values)
+        self.ranker.renumber(entities)
+        self.sample.renumber(entities, values)
+        if self.links is not None:
+            self.links = self.links.renumber(entities, values)
         self.columniser = self._columniser()
         return True
 
@@ -144,12 +326,22 @@ class Detector:
         """Write everything to a state folder (data only, checksummed, atomic)."""
         arrays, settings = self.baselines.export()
         engine_arrays, engine_settings = self.engine.export()
+        activity_arrays, activity_settings = self.activity.export()
         current, previous = self.deduper.export()
-        arrays |= engine_arrays | {"seen_current": current, "seen_previous": previous}
+        for name, part in (("ranker", self.ranker), ("sample", self.sample), ("links", self.links)):
+            if part is not None:
+                part_arrays, settings[name] = part.export()
+                arrays |= {f"{name}/{key}": array for key, array in part_arrays.items()}
+        arrays |= engine_arrays | activity_arrays | self.days.export(self.activity.today)
+        arrays |= {"seen_current": current, "seen_previous": previous}
         settings |= engine_settings | {
             "key_seed": self.key_seed,
             "sids": self.resolver.sids,
             "attachments": self.attachments,
+            "activity": activity_settings,
+            "nights": self._nights,
+            "learn_groups": self.learn_groups,
+            "seed": self.seed,
         }
         checkpoint.write(folder, arrays, settings, self.schema())
 
@@ -165,14 +357,32 @@ class Detector:
         try:
             baselines = Baselines.restored(arrays, settings)
             engine = Engine.restored(baselines, arrays, settings)
+            activity = Activity.restored(
+                baselines,
+                Channels(baselines.behaviours),
+                arrays,
+                settings["activity"],
+                calibration_half_life_days=engine.calibration_half_life_days,
+            )
             detector = cls(
                 baselines=baselines,
                 engine=engine,
+                activity=activity,
+                ranker=Ranker.restored(_part(arrays, "ranker"), settings["ranker"]),
+                learn_groups=settings["learn_groups"],
+                seed=settings["seed"],
                 resolver=IdentityResolver(settings["sids"]),
                 deduper=Deduper.restored(arrays["seen_current"], arrays["seen_previous"]),
                 key_seed=settings["key_seed"],
                 geo=geo,
             )
+            detector.sample = EventSample.restored(
+                _part(arrays, "sample"), settings["sample"], detector._identity
+            )
+            detector._nights = int(settings["nights"])
+            detector.days.resume(arrays)
+            if "links" in settings:
+                detector.links = LinkModel.restored(_part(arrays, "links"), settings["links"])
             detector.attachments = [str(name) for name in settings["attachments"]]
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise StateError(f"{folder}: the checkpoint lacks or contradicts a part ({error!r})") from error
@@ -182,4 +392,13 @@ class Detector:
     @staticmethod
     def schema(behaviours: tuple[Behaviour, ...] = BEHAVIOURS) -> str:
         """Digest of what a checkpoint's ids mean."""
-        return schema_digest(behaviours)
+        counted = [(m.name, m.how, m.column, m.classes, m.activities, m.status, m.windows) for m in MEASURES]
+        text = schema_digest(behaviours) + json.dumps(counted)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _part(arrays: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """Arrays of one part of a checkpoint."""
+    return {
+        key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")
+    }

@@ -57,6 +57,8 @@ from models.habit import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from features.baselines import Baselines
     from features.columns import Batch
 
@@ -112,14 +114,16 @@ class Scores(NamedTuple):
     """What scoring says of a batch of n events.
 
     evidence: float64 (n,) excess nats, summed over causes. p_value: float64 (n,) tail probability of that sum
-    within its event class. top: int16 (n,) strongest behaviour, -1 for none. held: bool (n,) not learned yet.
-    details: the evidence rows, by event.
+    within its event class. top: int16 (n,) strongest channel, -1 for none. held: bool (n,) not learned yet.
+    fresh: uint8 (n, 3) values that the event's user, host and address showed for the first time. details: the
+    evidence rows, by event.
     """
 
     evidence: np.ndarray
     p_value: np.ndarray
     top: np.ndarray
     held: np.ndarray
+    fresh: np.ndarray
     details: Evidence
 
     @property
@@ -243,12 +247,24 @@ def _evidence_only(
 
 
 @njit(cache=True, nogil=True)
+def _unseen(sums: Sums, program: Program, columns: np.ndarray, slots: np.ndarray, out: np.ndarray) -> None:
+    """Which (event, behaviour) would show a value that the entity never showed."""
+    width = columns.shape[1]
+    for row in range(columns.shape[0]):
+        for index in range(program.first[slots[row]], program.first[slots[row] + 1]):
+            behaviour = program.listed[index]
+            entity = np.int64(columns[row, width - 3 + program.kind[behaviour]])
+            value = np.int64(columns[row, program.value[behaviour]])
+            if entity != 0 and value != 0:
+                out[row, behaviour] = sums.keys[2 * find(sums.keys, pack(entity, behaviour, value))] == 0
+
+
+@njit(cache=True, nogil=True)
 def _score_learn(  # noqa: C901 - one loop on purpose: calls here cost reference counts for every array
     sums: Sums,
     program: Program,
     plan: Plan,
     behaviours: Histograms,
-    events: Histograms,
     held: Held,
     columns: np.ndarray,
     slots: np.ndarray,
@@ -259,9 +275,9 @@ def _score_learn(  # noqa: C901 - one loop on purpose: calls here cost reference
     clock: np.ndarray,
     settings: np.ndarray,
     evidence: np.ndarray,
-    p_value: np.ndarray,
     top: np.ndarray,
     hold: np.ndarray,
+    fresh: np.ndarray,
     details: Evidence,
     produced: int,
     first: int,
@@ -315,7 +331,11 @@ def _score_learn(  # noqa: C901 - one loop on purpose: calls here cost reference
             place = _place(keys, plan_key[ring, item, 0], plan_slot[ring, item, 0])
             plan_slot[ring, item, 0] = place
             at = plan_total[ring, item, 0]
-            own = weights[2 * place + 1] * decay if keys[2 * place] != 0 else 0.0
+            own = 0.0
+            if keys[2 * place] != 0:
+                own = weights[2 * place + 1] * decay
+            else:
+                fresh[row, program.kind[behaviour]] += 1
             own_all = totals[at] * decay
             distinct_own = float(distinct[at])
             peer, peer_all, distinct_peer = 0.0, 0.0, 0.0
@@ -373,13 +393,9 @@ def _score_learn(  # noqa: C901 - one loop on purpose: calls here cost reference
             since[index, 0] += 1.0
             if since[index, 0] >= since[index, 1]:
                 refresh(behaviours, index)
-        stratum = slots[row]
-        bin_index = bin_of(total)
         if total > 0.0:
             causes[:] = 0.0
             evidence[row], top[row] = total, best
-            p_value[row] = conformal(events, stratum, bin_index, score_decay)
-        observe(events, stratum, bin_index, score_weight)
         if total >= hold_nats:
             hold[row] = True
             newest = held.ends[LAST] % held.slots.shape[0]
@@ -411,6 +427,18 @@ def _score_learn(  # noqa: C901 - one loop on purpose: calls here cost reference
         if row + LOOK_AHEAD < last:
             _look_ahead(sums, program, plan, columns, row + LOOK_AHEAD, slots[row + LOOK_AHEAD])
     return last, produced, DONE
+
+
+@njit(cache=True, nogil=True)
+def _tails(
+    events: Histograms, slots: np.ndarray, weights: np.ndarray, evidence: np.ndarray, p_value: np.ndarray
+) -> None:
+    """Tail probability of each event's evidence within its class, event by event."""
+    for row in range(evidence.shape[0]):
+        bin_index = bin_of(evidence[row])
+        if bin_index > 0:
+            p_value[row] = conformal(events, slots[row], bin_index, 1.0 / weights[row])
+        observe(events, slots[row], bin_index, weights[row])
 
 
 def _empty_evidence(room: int) -> Evidence:
@@ -478,17 +506,31 @@ class Engine:
         _evidence_only(self.baselines.sums(), self.baselines.program, batch.columns, slots, decays, out)
         return out
 
-    def score_learn(self, batch: Batch) -> Scores:
+    def unseen(self, batch: Batch) -> np.ndarray:
+        """Which habits an event would show for the first time, bool (events, behaviours); changes nothing."""
+        out = np.zeros((len(batch.time_us), len(self.baselines.behaviours)), np.bool_)
+        slots = class_slots(self.baselines.program, batch.class_uid)
+        _unseen(self.baselines.sums(), self.baselines.program, batch.columns, slots, out)
+        return out
+
+    def score_learn(
+        self, batch: Batch, others: Callable[[Batch, np.ndarray, Evidence], Evidence] | None = None
+    ) -> Scores:
         """Score every event and then learn it, in the order given; any chunking of one order gives the same
         scores.
+
+        others: given the batch, `Scores.fresh` and the evidence of habits, adds evidence of other channels
+        (of causes that are no habit's, gains worked out) before the events' tail probabilities are taken.
         """
         n = len(batch.time_us)
         baselines = self.baselines
         slots = class_slots(baselines.program, batch.class_uid)
         evidence, p_value = np.zeros(n), np.ones(n)
         top, hold = np.full(n, -1, np.int16), np.zeros(n, np.bool_)
+        fresh = np.zeros((n, 3), np.uint8)
         details = _empty_evidence(max(1024, n // 2))
         produced, row, state = 0, 0, -1
+        moved: list[tuple[int, np.ndarray, float]] = []
         clock = np.array([baselines.watermark_us, 0], np.int64)
         settings = np.array([baselines.half_life_us, HOLD_NATS, self.hold_days * 86_400e6])
         ratio = baselines.half_life_days / self.calibration_half_life_days
@@ -500,7 +542,6 @@ class Engine:
                 baselines.program,
                 self._plan,
                 self.behaviours,
-                self.events,
                 self.held,
                 batch.columns,
                 slots,
@@ -511,15 +552,15 @@ class Engine:
                 clock,
                 settings,
                 evidence,
-                p_value,
                 top,
                 hold,
+                fresh,
                 details,
                 produced,
                 row,
             )
             if state == NEEDS_LANDMARK:
-                self._move_landmark(int(batch.time_us[row]))
+                moved.append((row, exponents, self._move_sums(int(batch.time_us[row]))))
             elif state == NEEDS_ROOM:
                 baselines.make_room(int(batch.time_us[row]))
             elif state == NEEDS_OUTPUT:
@@ -528,7 +569,17 @@ class Engine:
         baselines.watermark_us = int(clock[0])
         details = details.take(slice(0, produced))
         np.minimum(details.counts, np.finfo(np.float32).max, out=details.counts)  # of an event decades late
-        return Scores(evidence, p_value, top, hold, details)
+        if others is not None:
+            details = _with_others(details, others(batch, fresh, details), evidence, top)
+        # each event with the landmark of its time, as if the batch had ended where the landmark moved
+        first = 0
+        for last, exponents, factor in (*moved, (n, baselines.exponents(batch.time_us), 1.0)):
+            weights = np.exp2(np.clip(exponents[first:last] * ratio, MIN_EXPONENT, -MIN_EXPONENT))
+            _tails(self.events, slots[first:last], weights, evidence[first:last], p_value[first:last])
+            if factor != 1.0:
+                _scale(self.events, factor)
+            first = last
+        return Scores(evidence, p_value, top, hold, fresh, details)
 
     def drop_held(self, batch: Batch) -> np.ndarray:
         """Give up held events that equal events of the batch (time and all columns); bool (n,), which of the
@@ -589,11 +640,14 @@ class Engine:
         return engine
 
     def _move_landmark(self, time_us: int) -> None:
+        _scale(self.events, self._move_sums(time_us))
+
+    def _move_sums(self, time_us: int) -> float:
+        """Move the landmark of all sums but those of whole events, which are due the factor returned."""
         steps = self.baselines.move_landmark(time_us)
         factor = 2.0 ** (-steps * self.baselines.half_life_days / self.calibration_half_life_days)
-        for histograms in (self.behaviours, self.events):
-            histograms.bins[:] *= factor
-            histograms.tails[:] *= factor
+        _scale(self.behaviours, factor)
+        return float(factor)
 
     def _grow_held(self) -> None:
         first, last = int(self.held.ends[FIRST]), int(self.held.ends[LAST])
@@ -606,6 +660,49 @@ class Engine:
             getattr(bigger, name)[: last - first] = getattr(self.held, name)[order]
         bigger.ends[:] = 0, last - first
         self.held = bigger
+
+
+def _scale(histograms: Histograms, factor: float) -> None:
+    histograms.bins[:] *= factor
+    histograms.tails[:] *= factor
+
+
+def _with_others(details: Evidence, more: Evidence, evidence: np.ndarray, top: np.ndarray) -> Evidence:
+    """All evidence rows by event; the events' sums and strongest channels are brought up to date."""
+    if not len(more.row):
+        return details
+    both = Evidence(*(np.concatenate(arrays) for arrays in zip(details, more, strict=True)))
+    both = both.take(np.argsort(both.row, kind="stable"))
+    np.add.at(evidence, more.row, more.gain)
+    touched = np.flatnonzero(np.isin(both.row, more.row))
+    rows, nats = both.row[touched], both.nats[touched]
+    order = np.lexsort((-nats, rows))
+    first = np.unique(rows[order], return_index=True)[1]
+    top[rows[order][first]] = both.behaviour[touched][order][first]
+    return both
+
+
+def concatenated_scores(parts: Sequence[Scores]) -> Scores:
+    """Scores of batches in a row, as if they had been one; none for no batch."""
+    if not parts:
+        nothing = np.zeros(0)
+        return Scores(
+            nothing,
+            nothing,
+            nothing.astype(np.int16),
+            nothing.astype(np.bool_),
+            np.zeros((0, 3), np.uint8),
+            _empty_evidence(0),
+        )
+    starts = np.cumsum([0, *(len(part.evidence) for part in parts)])
+    details = [
+        part.details._replace(row=part.details.row + start)
+        for part, start in zip(parts, starts[:-1], strict=True)
+    ]
+    return Scores(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in Scores._fields[:-1]),
+        Evidence(*(np.concatenate(arrays) for arrays in zip(*details, strict=True))),
+    )
 
 
 def _doubled(array: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from features.behaviours import COLUMN
+from models.channels import Channels
 from models.explain import reason
 
 if TYPE_CHECKING:
@@ -132,17 +133,18 @@ def event_table(baselines: Baselines, tenant: str, batch: Batch, uids: list[str]
     best = np.lexsort((-details.nats, details.row))
     first = np.ones(len(best), np.bool_)
     first[1:] = details.row[best[1:]] != details.row[best[:-1]]
+    channels = Channels(baselines.behaviours).all
     reasons = [""] * n
     for index in best[first].tolist():
         reasons[details.row[index]] = reason(
             baselines,
-            int(details.behaviour[index]),
+            channels[int(details.behaviour[index])],
             int(details.entity[index]),
             int(details.value[index]),
             float(details.nats[index]),
             details.counts[index],
         )
-    names = np.array([behaviour.name for behaviour in baselines.behaviours] + [""], object)
+    names = np.array([channel.name for channel in channels] + [""], object)
     return pa.table(
         [
             pa.array(uids, pa.string()),
@@ -220,7 +222,7 @@ class Folder:
         self._events.write(event_table(self._baselines, self._tenant, batch, uids, scores))
 
     def finish(self, frame: pd.DataFrame, ledger: Ledger) -> None:
-        """Write the entity-days (see `models.risk.EntityDays.frame`) and the ledger."""
+        """Write the entity-days (see `models.days.DayBook.frame`) and the ledger."""
         table = pa.Table.from_pandas(frame, schema=ENTITY_DAY_SCHEMA, preserve_index=False)
         with TableWriter(self._path / f"entity_days.{self._format}", ENTITY_DAY_SCHEMA, self._format) as days:
             days.write(table)

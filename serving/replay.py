@@ -134,4 +134,4 @@ def replay(
         habits_dropped=detector.baselines.dropped_entries,
     )
     ledger.add_files(reader.ledgers)
-    return detector.days.frame(tenant, budget), ledger
+    return detector.entity_days(tenant, budget), ledger

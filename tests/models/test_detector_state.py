@@ -18,6 +18,8 @@ from features.identity import IdentityResolver
 from features.rows import empty_rows, put_events
 from models.detector import Detector
 from models.engine import Engine
+from models.ranking.ranker import Ranker
+from models.ranking.settings import EXCESS, RankerSettings
 from tests.batches import (
     DAY_US,
     START_US,
@@ -41,7 +43,11 @@ if TYPE_CHECKING:
 def detector(hold_days: float = 20.0, **options: float) -> Detector:
     baselines = in_groups(Baselines(**options))
     return Detector(
-        baselines=baselines, engine=Engine(baselines, hold_days=hold_days), key_seed=7, geo=GeoDatabase()
+        baselines=baselines,
+        engine=Engine(baselines, hold_days=hold_days),
+        key_seed=7,
+        geo=GeoDatabase(),
+        ranker=Ranker(RankerSettings(members=(EXCESS,))),  # sixty nightly fits of the others take minutes
     )
 
 
@@ -215,7 +221,7 @@ def test_keeping_house_makes_room_and_the_kept_are_judged_by_the_same_counts():
         one.score_learn(past)
     before = dict(habits(plain.baselines, START_US)["weight"].items())
     names = ["", *plain.baselines.values.many(range(1, len(plain.baselines.values) + 1))]
-    frame = full.days.frame("acme")
+    frame = full.entity_days("acme")
     held = full.engine.held_count
     full.baselines.entities.limit = full.baselines.entities.count
     assert full.keep_house()
@@ -224,7 +230,7 @@ def test_keeping_house_makes_room_and_the_kept_are_judged_by_the_same_counts():
     assert 0 < len(after) < len(before)
     assert all(weight == pytest.approx(before[key], rel=1e-12) for key, weight in after.items())
     assert full.engine.held_count == held
-    assert full.days.frame("acme").equals(frame), "entity-days survive"
+    assert full.entity_days("acme").equals(frame), "entity-days survive"
     kept = np.zeros(plain.baselines.entities.end, np.bool_)
     for kind in range(3):
         for entity in plain.baselines.entities.all_ids((kind,)).tolist():
@@ -292,5 +298,5 @@ def test_events_score_the_same_after_a_save_and_a_load_between_two_of_them(tmp_p
     one, other = door(original, rest), door(copy, rest)
     assert one.columns.tobytes() == other.columns.tobytes()
     assert_identical(original.score_learn(one), copy.score_learn(other))
-    copied = copy.days.frame("acme")
-    assert copied["risk"].sum() <= original.days.frame("acme")["risk"].sum()
+    copied = copy.entity_days("acme")
+    assert copied["risk"].sum() <= original.entity_days("acme")["risk"].sum()

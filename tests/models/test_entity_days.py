@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 
 from features.baselines import Baselines
 from features.behaviours import COLUMN
+from features.measures import COUNTS
+from models.activity import DayCounts
 from models.calibration import THRESHOLD_NATS
+from models.channels import Channels
+from models.days import REASONS, ROLLOUT_ENTITIES, DayBook
 from models.engine import Engine, Evidence, Scores
-from models.risk import REASONS, Budget, EntityDays
+from models.risk import Budget
 from tests.batches import DAY_US, START_US, batch, in_groups, pieces, story
 
 
@@ -29,8 +33,12 @@ def scored(seed: int, people: int = 8, days: float = 5.0):
     return baselines, parts
 
 
+def book(baselines):
+    return DayBook(baselines, Channels(baselines.behaviours))
+
+
 def frame_of(baselines, parts, budget=None):
-    days = EntityDays(baselines)
+    days = book(baselines)
     for part, scores in parts:
         days.add(part, scores)
     return days.frame("acme", budget)
@@ -51,7 +59,7 @@ def test_a_frame_has_the_promised_columns_and_order():
 
 
 def test_no_events_give_an_empty_frame():
-    frame = EntityDays(Baselines()).frame("acme")
+    frame = book(Baselines()).frame("acme")
     assert len(frame) == 0
     assert "risk" in frame.columns
 
@@ -70,7 +78,7 @@ def test_the_order_of_batches_does_not_matter(seed, order):
 
 def test_one_batch_and_many_small_ones_give_the_same_frame():
     baselines, parts = scored(3)
-    few, many = EntityDays(baselines), EntityDays(baselines)
+    few, many = book(baselines), book(baselines)
     for part, scores in parts:
         few.add(part, scores)
         for cut in pieces(len(part.time_us), [5]):
@@ -104,7 +112,7 @@ def test_more_entity_days_than_there_was_room_for_are_all_counted():
     told = story(5, 3000, people=3, days=900.0)
     told.codes[:, COLUMN["host"]] = np.arange(1, 3001)
     everything = batch(baselines, told)
-    days = EntityDays(baselines)
+    days = book(baselines)
     nothing = Engine(Baselines()).score_learn(everything.take(slice(0, 0)))
     days.add(everything, nothing)
     assert int(days.frame("acme")["n_events"].sum()) == int((everything.columns[:, -3:] > 0).sum())
@@ -131,8 +139,8 @@ def one_day(gains: list[tuple[int, int, float]]):
         counts=np.ones((len(gains), 6), np.float32),
     )
     empty = np.zeros(len(gains))
-    days = EntityDays(baselines)
-    days.add(everything, Scores(empty, empty, empty, empty, details))
+    days = book(baselines)
+    days.add(everything, Scores(empty, empty, empty, empty, np.zeros((len(gains), 3), np.uint8), details))
     return days.frame("acme").iloc[0]
 
 
@@ -160,6 +168,94 @@ def test_reasons_are_the_risk():
         assert sum(nats) - THRESHOLD_NATS * len(nats) == pytest.approx(risk, abs=0.05 * len(nats) + 1e-9)
         assert nats == sorted(nats, reverse=True)
     assert frame["reasons"].map(len).max() == REASONS
+
+
+def rollout(gains: list[float], *, values: list[int] | None = None, behaviour: int = 1) -> np.ndarray:
+    """Excess of each of many users on one day, each with one odd value; the earliest first."""
+    count = len(gains)
+    baselines = Baselines()
+    told = story(6, count, days=0.0)
+    told.codes[:] = 0
+    told.codes[:, 0] = np.arange(1, count + 1)
+    told = told._replace(time_us=START_US + np.arange(count))
+    everything = batch(baselines, told)
+    codes = [7] * count if values is None else values
+    gain = np.array(gains)
+    details = Evidence(
+        row=np.arange(count),
+        behaviour=np.full(count, behaviour, np.int16),
+        entity=everything.columns[:, -3].copy(),
+        value=np.where(
+            np.array(codes) > 0, baselines.values.intern_many([f"value-{code}" for code in codes]), 0
+        ),
+        raw=gain + THRESHOLD_NATS,
+        nats=gain + THRESHOLD_NATS,
+        gain=gain,
+        counts=np.ones((count, 6), np.float32),
+    )
+    empty = np.zeros(count)
+    days = book(baselines)
+    days.add(everything, Scores(empty, empty, empty, empty, np.zeros((count, 3), np.uint8), details))
+    users = everything.columns[:, -3].astype(np.int64)
+    so_far = DayCounts(users, np.zeros(count, np.int8), np.zeros((count, len(COUNTS))))
+    table = days.vectors(START_US // DAY_US, so_far, np.zeros(baselines.entities.end, np.int32))
+    assert table.n_events.tolist() == [1] * count
+    return table.evidence.sum(axis=1)[np.argsort(np.argsort(users))]
+
+
+def test_a_value_that_is_odd_for_a_hundred_on_one_day_raises_one_of_them():
+    risk = rollout([5.0] * 100)
+    assert risk[0] == 5.0
+    assert (risk[1:] < 0.05 * 5.0).all()
+    assert risk[1:].sum() < ROLLOUT_ENTITIES * risk[0]
+
+
+def test_a_value_that_is_odd_for_few_keeps_its_evidence():
+    assert rollout([5.0]).tolist() == [5.0]
+    assert rollout([5.0, 4.0, 6.0]).tolist() == [5.0, 4.0, 6.0]
+    few = rollout([5.0] * (ROLLOUT_ENTITIES + 1))
+    assert few.tolist() == pytest.approx([5.0, *[5.0 * ROLLOUT_ENTITIES / (ROLLOUT_ENTITIES + 1)] * 4])
+
+
+def test_what_has_no_value_and_what_has_different_values_is_not_shared():
+    volume = Channels(Baselines().behaviours).volume
+    assert rollout([5.0] * 30, values=[0] * 30, behaviour=volume).tolist() == [5.0] * 30
+    assert rollout([5.0] * 30, values=list(range(1, 31))).tolist() == [5.0] * 30
+
+
+def test_findings_of_another_day_are_no_part_of_todays_vectors():
+    baselines, parts = scored(9)
+    days = book(baselines)
+    for part, scores in parts:
+        days.add(part, scores)
+    users = baselines.entities.all_ids((0,))
+    so_far = DayCounts(users, np.zeros(len(users), np.int8), np.ones((len(users), len(COUNTS))))
+    first_day = np.full(baselines.entities.end, START_US // DAY_US, np.int32)
+    tables = [days.vectors(START_US // DAY_US + day, so_far, first_day) for day in range(-1, 7)]
+    frame = days.frame("acme")
+    mine = frame[frame["entity_kind"] == "user"].groupby("day")["n_events"].sum().sort_index()
+    assert [int(table.n_events.sum()) for table in tables] == [0, *mine.tolist(), 0, 0][: len(tables)]
+    assert not tables[0].evidence.any()
+    assert not tables[-1].evidence.any()
+    assert sum(float(table.evidence.sum()) for table in tables) > 0
+    assert [int(table.age_days.max()) for table in tables] == [0, 0, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_book_goes_on_with_the_day_that_was_open_when_it_was_saved():
+    baselines, parts = scored(10, days=1.0)
+    whole, first, second = book(baselines), book(baselines), book(baselines)
+    for part, scores in parts:
+        whole.add(part, scores)
+    for part, scores in parts[:3]:
+        first.add(part, scores)
+    second.resume(first.export(START_US // DAY_US))
+    assert second.frame("acme").equals(first.frame("acme"))
+    for part, scores in parts[3:]:
+        second.add(part, scores)
+    assert second.frame("acme").equals(whole.frame("acme"))
+    empty = book(baselines)
+    empty.resume(first.export(START_US // DAY_US + 1))
+    assert len(empty.frame("acme")) == 0
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from features.enrich import GeoDatabase
 from features.events import AUTHENTICATION, Event
 from features.identity import IdentityResolver
 from features.rows import empty_rows, put_events
+from models.channels import Channels
 from models.detector import Detector
 from models.explain import count, odds, reason
 
+CHANNELS = Channels(BEHAVIOURS).all
 INDEX = {behaviour.name: index for index, behaviour in enumerate(BEHAVIOURS)}
 
 
@@ -54,7 +56,7 @@ def explained(counts: list[float], behaviour: str = "user.host", value: str = "s
     user, host = baselines.values.intern_many(["alice", value]).tolist()
     entity = int(baselines.entities.ids(0, np.array([user]))[0])
     baselines.set_groups("user", ["alice"], ["finance"])
-    return reason(baselines, INDEX[behaviour], entity, host, 6.1, np.array(counts, np.float32))
+    return reason(baselines, CHANNELS[INDEX[behaviour]], entity, host, 6.1, np.array(counts, np.float32))
 
 
 def test_a_reason_counts_at_all_three_levels():
@@ -128,9 +130,12 @@ def test_values_made_from_hostile_records_are_printable_and_bounded(one, other):
     for value in baselines.values.many(columns[:-3].tolist()):
         assert value.isprintable(), repr(value)
         assert len(value) <= 600
+    channels = Channels(BEHAVIOURS).all
     for index, behaviour in enumerate(BEHAVIOURS):
         kind = ("user", "host", "src_ip").index(behaviour.entity)
         entity = int(columns[-3 + kind])
         if entity:
             value = int(columns[baselines.program.value[index]])
-            assert reason(baselines, index, entity, value, 6.1, np.ones(6, np.float32)).isprintable()
+            assert reason(
+                baselines, channels[index], entity, value, 6.1, np.ones(6, np.float32)
+            ).isprintable()

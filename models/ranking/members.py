@@ -1,0 +1,193 @@
+"""Members that are fitted on all past entity-days at once: neighbours, histogram, isolation forest.
+
+Each is fitted for every entity kind by itself: a distance among hosts says nothing of one among users.
+Scores are raw, higher is stranger; `models.ranking.tails` makes nats of them by the kind's own past.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from models.days import DayTable
+
+BIN_WIDTH = 0.5
+BIN_FIRST, BINS = -1.0, 32
+"""Bins of z: what lies beyond the last one counts as in it."""
+TREES = 100
+TREE_ROWS = 256
+"""Trees, and rows for each: the defaults of Liu, Ting, Zhou, "Isolation Forest", ICDM 2008."""
+BENIGN_SHARE = 0.995
+"""Share of the past with the lowest total evidence that neighbours are looked for in: the rest is not what an
+unlabelled past vouches for.
+"""
+LEAST_SPREAD = 0.01
+OWN_DAYS = 3.0
+"""Days that the kind's usual distance weighs beside an entity's own."""
+OWN_SHARE, OWN_FLOOR = 0.5, 0.25
+"""An entity's spread of ln(distance): the kind's variance counts this share for OWN_DAYS days, and it is
+never below this part of the kind's.
+"""
+NEAR = 0.05
+"""Added to a distance before its logarithm: nearer than this is the same place."""
+DIGITS = 5
+"""Decimals kept of a distance: a matrix product rounds differently for other sizes of a batch."""
+
+
+def evidence_space(days: DayTable) -> np.ndarray:
+    """float32 (n, E): ln(1 + nats) by cause."""
+    return np.asarray(np.log1p(np.maximum(days.evidence, 0.0)), np.float32)
+
+
+def count_space(days: DayTable, z: np.ndarray) -> np.ndarray:
+    """float32 (n, 2 C): ln(1 + counts), and the same relative to the entity's own days."""
+    return np.concatenate([np.log1p(days.counts).astype(np.float32), z], axis=1)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Mean distance to the nearest past days (Angiulli, Pizzuti, "Fast Outlier Detection in High Dimensional
+    Spaces", 2002).
+
+    Attributes
+    ----------
+    reference
+        float32 (m, D) past days.
+    neighbours
+        How many the distance is averaged over; fewer where there are fewer.
+    """
+
+    reference: np.ndarray
+    neighbours: int
+
+    def _scale(self) -> np.ndarray:
+        """Every column by its own spread, so that none outweighs the others by its unit."""
+        return np.asarray(1.0 / (self.reference.std(0, dtype=np.float64) + LEAST_SPREAD), np.float32)
+
+    def score(self, points: np.ndarray, *, own_place: bool = False) -> np.ndarray:
+        """float64 (n,) mean distances. own_place: the points (or what they were made of) are among the
+        reference, so that each leaves its nearest one out. O(n m D).
+        """
+        from sklearn.neighbors import NearestNeighbors
+
+        left_out = int(own_place)
+        count = min(self.neighbours + left_out, len(self.reference))
+        if count <= left_out or not len(points):
+            return np.zeros(len(points))
+        scale = self._scale()
+        model = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(self.reference * scale)
+        distances = np.asarray(model.kneighbors(points * scale)[0], np.float64)
+        return np.asarray(np.round(distances[:, left_out:].mean(1), DIGITS), np.float64)
+
+
+@dataclass(frozen=True)
+class OwnDistances:
+    """How far from everything an entity usually is: some (a server, a service) lie apart on every day.
+
+    Attributes
+    ----------
+    entities
+        int64 (k,) ids, ascending.
+    sums
+        float64 (k, 3): days, sum and sum of squares of ln(distance) about the kind's mean.
+    level
+        float64 (2,): mean and standard deviation of the kind.
+    """
+
+    entities: np.ndarray
+    sums: np.ndarray
+    level: np.ndarray
+
+    @classmethod
+    def fitted(cls, entity: np.ndarray, distance: np.ndarray) -> OwnDistances:
+        """Of past days; O(n log n)."""
+        x = np.log(distance + NEAR)
+        level = np.array([x.mean(), x.std()]) if len(x) else np.array([0.0, 1.0])
+        entities, place = np.unique(entity.astype(np.int64), return_inverse=True)
+        x = x - level[0]
+        sums = np.stack(
+            [np.bincount(place, weight, len(entities)) for weight in (x * 0 + 1, x, x * x)], axis=1
+        )
+        return cls(entities, sums.reshape(len(entities), 3), level)
+
+    def score(self, entity: np.ndarray, distance: np.ndarray, *, own_place: bool = False) -> np.ndarray:
+        """float64 (n,): standard deviations above the entity's own mean, shrunk to the kind's.
+
+        own_place: these very days were fitted, and each leaves itself out.
+        """
+        x = np.log(distance + NEAR) - self.level[0]
+        sums = np.zeros((len(x), 3))
+        if len(self.entities):
+            at = np.minimum(np.searchsorted(self.entities, entity), len(self.entities) - 1)
+            known = self.entities[at] == entity
+            sums[known] = self.sums[at[known]]
+        if own_place:
+            sums -= np.stack([np.ones(len(x)), x, x * x], axis=1)
+        days, total, squares = np.maximum(sums[:, 0], 0.0), sums[:, 1], sums[:, 2]
+        spread = self.level[1]
+        mean = total / (days + OWN_DAYS)
+        variance = (squares + OWN_DAYS * OWN_SHARE * spread**2) / (days + OWN_DAYS) - mean**2
+        deviation = np.sqrt(np.maximum(variance, (OWN_FLOOR * spread) ** 2 + 1e-12))
+        return np.asarray(np.round((x - mean) / deviation, DIGITS), np.float64)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Sum over measures of -ln density of z, a histogram each (Goldstein, Dengel, "Histogram-based Outlier
+    Score", 2012).
+
+    Attributes
+    ----------
+    nats
+        float64 (C, BINS) -ln of the share of past days in each bin, one pseudo-day a bin.
+    """
+
+    nats: np.ndarray
+
+    @staticmethod
+    def _bins(z: np.ndarray) -> np.ndarray:
+        return np.clip(((z - BIN_FIRST) / BIN_WIDTH).astype(np.int64), 0, BINS - 1)
+
+    @classmethod
+    def fitted(cls, z: np.ndarray) -> Histogram:
+        """Of past days, float32 (m, C)."""
+        measures = z.shape[1]
+        bins = cls._bins(z) + BINS * np.arange(measures)
+        share = np.bincount(bins.ravel(), minlength=BINS * measures).reshape(measures, BINS) + 1.0
+        return cls(-np.log(share / share.sum(1, keepdims=True)))
+
+    def score(self, z: np.ndarray) -> np.ndarray:
+        """float64 (n,) mean nats over measures."""
+        if not z.shape[1]:
+            return np.zeros(len(z))
+        return np.asarray(self.nats[np.arange(z.shape[1]), self._bins(z)].mean(1), np.float64)
+
+
+class Forest:
+    """An isolation forest over z. It is not stored: the same rows and seed give the same trees again.
+
+    Parameters
+    ----------
+    reference
+        float32 (m, C) past days.
+    seed
+        Of the trees.
+    """
+
+    def __init__(self, reference: np.ndarray, seed: int) -> None:
+        from sklearn.ensemble import IsolationForest
+
+        self._model: Any = None
+        if len(reference) > 1 and reference.shape[1]:
+            rows = min(TREE_ROWS, len(reference))
+            self._model = IsolationForest(n_estimators=TREES, max_samples=rows, random_state=seed)
+            self._model.fit(reference)
+
+    def score(self, z: np.ndarray) -> np.ndarray:
+        """float64 (n,) anomaly scores between 0 and 1."""
+        if self._model is None or not len(z):
+            return np.zeros(len(z))
+        return np.asarray(-self._model.score_samples(z), np.float64)

@@ -179,7 +179,8 @@ users' blocks stand for a masquerader at the account. habitus: the block score i
 evidence of its events, read as OCSF Process Activity through the ordinary decoder. "Peers as background":
 everybody's first commands are learned, the impostor's too, which flatters a likelihood ratio. "Impostor left
 out": the impostor's are not; mean of three runs for each user. There are no hosts, parents or command lines
-in this data, so that one behaviour (`user.process`) does all the work.
+in this data, so that one behaviour (`user.process`) does nearly all the work; the hour of the day is the
+other one, and the time stamps are invented.
 
 """
 

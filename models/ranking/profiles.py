@@ -1,7 +1,7 @@
 """What is a usual day for this entity: mean and spread of its own day counts, shrunk to its kind's.
 
 The state is forward-decayed sums by entity (n, sum of x, sum of x^2 of x = ln(1 + count)) with the weight
-2^(day / half-life); see docs/architecture for why sums. One exception: a count is learned only up to
+2^(day / half-life), like every baseline. One exception: a count is learned only up to
 WINSOR_SD above what was expected, so that one wild day does not hide the next one. That costs exact reversal
 for such days.
 

@@ -107,18 +107,3 @@ def hash_ranges(
     """Hash of each byte range of a padded buffer."""
     for i in range(starts.shape[0]):
         out[i] = hash_bytes(buffer, starts[i], stops[i] - starts[i], seed)
-
-
-@njit(cache=True)
-def equal_bytes(left: np.ndarray, left_start: int, right: np.ndarray, right_start: int, length: int) -> bool:
-    """Whether two byte ranges of one length are the same; both buffers padded by eight bytes."""
-    done = 0
-    while done + 8 <= length:
-        if load_u64(left, left_start + done) != load_u64(right, right_start + done):
-            return False
-        done += 8
-    while done < length:
-        if left[left_start + done] != right[right_start + done]:
-            return False
-        done += 1
-    return True

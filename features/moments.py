@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from features.lowlevel import mix64
+from features.intmap import slot_of
 
 MAX_LOAD = 0.7
 CELL_BITS = 8
@@ -45,22 +45,12 @@ def moment_key(holder: int, cell: int) -> int:
     return np.int64(holder) << CELL_BITS | np.int64(cell)
 
 
-@njit(cache=True, inline="always")
-def moment_slot(keys: np.ndarray, key: int) -> int:
-    """Slot of a key, or of the free slot where it would go."""
-    mask = keys.shape[0] - 1
-    slot = np.int64(mix64(np.uint64(key)) & np.uint64(mask))
-    while keys[slot] != 0 and keys[slot] != key:
-        slot = (slot + 1) & mask
-    return slot
-
-
 @njit(cache=True)
 def add_moment(
     keys: np.ndarray, sums: np.ndarray, meta: np.ndarray, key: int, x: float, fast: float, slow: float
 ) -> None:
     """Add one observation; the caller has made room."""
-    slot = moment_slot(keys, key)
+    slot = slot_of(keys, key)
     if keys[slot] == 0:
         keys[slot] = key
         meta[0] += 1
@@ -79,7 +69,7 @@ def _refill(
     count = 0
     for index in range(from_keys.shape[0]):
         if keep[index]:
-            slot = moment_slot(keys, from_keys[index])
+            slot = slot_of(keys, from_keys[index])
             if keys[slot] == 0:
                 keys[slot] = from_keys[index]
                 count += 1

@@ -18,6 +18,7 @@ from features.intmap import slot_of
 from features.measures import COUNTS
 from models.explain import reason
 from models.risk import Budget
+from models.strongest import strongest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ class DayTable(NamedTuple):
         return DayTable(*(array[rows] for array in self))
 
 
-def empty_days(causes: int) -> DayTable:
+def empty_days(causes: int, measures: int = len(COUNTS)) -> DayTable:
     """No entity-days."""
     return DayTable(
         np.zeros(0, np.int8),
@@ -83,7 +84,7 @@ def empty_days(causes: int) -> DayTable:
         np.zeros(0, np.int64),
         np.zeros(0, np.int32),
         np.zeros((0, causes), np.float32),
-        np.zeros((0, len(COUNTS)), np.float32),
+        np.zeros((0, measures), np.float32),
     )
 
 
@@ -193,14 +194,8 @@ class DayBook:
     def _strongest(self, found: Findings) -> Findings:
         """For each (entity, day, cause, value) the finding with the largest gain; the earliest on a tie."""
         cause = self._channels.cause_of[found.channel]
-        # a stable sort keeps the order of arrival among equals
-        order = np.lexsort((-found.gain, found.value, cause, found.day, found.entity))
-        same = np.ones(len(order), np.bool_)
-        for array in (found.entity, found.day, cause, found.value):
-            ordered = array[order]
-            same[1:] &= ordered[1:] == ordered[:-1]
-        same[:1] = False
-        return Findings(*(array[order[~same]] for array in found))
+        kept = strongest(found.gain, found.entity, found.day, cause, found.value)
+        return Findings(*(array[kept] for array in found))
 
     # ---------------------------------------------------------------- a day that is still open
 

@@ -34,6 +34,7 @@ from models.links import LinkModel
 from models.ranking.ranker import Ranker
 from models.ranking.sample import EventSample
 from models.risk import Budget
+from models.strongest import strongest
 from models.whatif import what_if
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from features.columns import Batch
     from features.reader import Quarantined
     from features.sources.base import Decoder, SourceContext
+    from models.activity import DayCounts
     from models.engine import Scores
 
 FIRST_FITS = (3, 5, 7, 10)
@@ -186,14 +188,10 @@ class Detector:
         if self.links is not None:
             parts.append(link_findings(self.links, self.channels, habits))
         found = Findings(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-        gain = found.nats - THRESHOLD_NATS
-        cause = self.channels.cause_of[found.channel]
-        order = np.lexsort((-gain, found.value, cause, found.row))
-        again = np.zeros(len(order), np.bool_)
-        again[1:] = True
-        for array in (cause, found.value, found.row):
-            again[1:] &= np.diff(array[order]) == 0
-        gain[order[again]] = 0.0
+        excess = found.nats - THRESHOLD_NATS
+        kept = strongest(excess, found.row, self.channels.cause_of[found.channel], found.value)
+        gain = np.zeros(len(excess))
+        gain[kept] = excess[kept]
         return Evidence(
             row=found.row,
             behaviour=found.channel.astype(np.int16),
@@ -216,8 +214,7 @@ class Detector:
     def _begin_day(self, day: int) -> None:
         """Close the open day, do the nightly work, and open another one."""
         if self.activity.today >= 0:
-            table = self.today()
-            self.activity.close_day()
+            table = self._vectors(self.activity.close_day())
             self.days.close(table, self.risk(table))
             self.ranker.learn_day(table)
             self._nightly()
@@ -237,9 +234,10 @@ class Detector:
 
     def today(self) -> DayTable:
         """Vectors of the entities of the open day, as far as it has come."""
-        return self.days.vectors(
-            self.activity.today, self.activity.counts_so_far(), self.activity.known.first
-        )
+        return self._vectors(self.activity.counts_so_far())
+
+    def _vectors(self, counts: DayCounts) -> DayTable:
+        return self.days.vectors(self.activity.today, counts, self.activity.known.first)
 
     def what_if(self, batch: Batch, group: np.ndarray, target: np.ndarray, base: DayTable) -> DayTable:
         """Entity-days with invented events added, see `models.whatif`; changes nothing."""

@@ -55,6 +55,7 @@ from models.habit import (
     probabilities,
     shared_share,
 )
+from models.strongest import strongest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -676,9 +677,8 @@ def _with_others(details: Evidence, more: Evidence, evidence: np.ndarray, top: n
     np.add.at(evidence, more.row, more.gain)
     touched = np.flatnonzero(np.isin(both.row, more.row))
     rows, nats = both.row[touched], both.nats[touched]
-    order = np.lexsort((-nats, rows))
-    first = np.unique(rows[order], return_index=True)[1]
-    top[rows[order][first]] = both.behaviour[touched][order][first]
+    first = strongest(nats, rows)
+    top[rows[first]] = both.behaviour[touched][first]
     return both
 
 

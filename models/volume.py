@@ -17,8 +17,9 @@ from math import exp, frexp, lgamma, log, log1p, pi, sqrt
 import numpy as np
 from numba import njit
 
-from features.measures import BYTES_IN, BYTES_OUT, DISTINCT, FRESH
-from features.moments import FAST, SLOW, MomentArrays, add_moment, moment_key, moment_slot
+from features.intmap import slot_of
+from features.measures import BYTES_IN, BYTES_OUT, DISTINCT, FIVE_MINUTES, FRESH, HOUR, WINDOW_US
+from features.moments import FAST, SLOW, MomentArrays, add_moment, moment_key
 from features.windows import LATE, ROWS, TODAY, Known, Open, Seen, last_hour
 from models.calibration import THRESHOLD_NATS, Histograms, bin_of, calibrated, observe
 from models.habit import COUNTS as COUNT_COLUMNS
@@ -35,7 +36,7 @@ LEAST_LOG_SPREAD = 0.5
 MOST_NATS = 40.0
 
 DONE, NEEDS_ROOM, NEEDS_OUTPUT, NEEDS_CLOSE = range(4)
-HOUR_US, FIVE_US, DAY_US = 3_600_000_000, 300_000_000, 86_400_000_000
+FIVE_US, HOUR_US, DAY_US = WINDOW_US
 COUNT, MEAN, WINDOWS, PEER_MEAN, ORG_MEAN, SLOW_MEAN = range(COUNT_COLUMNS)
 """What a volume finding's six numbers are."""
 
@@ -54,7 +55,7 @@ def _level(sums: np.ndarray, active: int, slot: int, at: int, is_log: bool) -> t
 
 @njit(cache=True)
 def _slot_or_none(keys: np.ndarray, key: int) -> int:
-    slot = moment_slot(keys, key)
+    slot = slot_of(keys, key)
     return slot if keys[slot] != 0 else -1
 
 
@@ -363,46 +364,28 @@ def observe_rows(  # noqa: C901 - one loop on purpose, like the engine's
                 woken_row[produced[1]] = row
                 woken_entity[produced[1]] = entity
                 produced[1] += 1
-            if hour > open_.hour[at]:
-                close_window(
-                    open_,
-                    moments,
-                    histograms,
-                    group,
-                    organisation,
-                    first,
-                    how,
-                    cell_of,
-                    per_kind,
-                    strata,
-                    at,
-                    1,
-                    decay,
-                    weights,
-                    holders,
-                    scratch,
-                )
-                open_.hour[at] = hour
-            if five > open_.five[at]:
-                close_window(
-                    open_,
-                    moments,
-                    histograms,
-                    group,
-                    organisation,
-                    first,
-                    how,
-                    cell_of,
-                    per_kind,
-                    strata,
-                    at,
-                    0,
-                    decay,
-                    weights,
-                    holders,
-                    scratch,
-                )
-                open_.five[at] = five
+            for window in (HOUR, FIVE_MINUTES):
+                now, opened = (hour, open_.hour) if window == HOUR else (five, open_.five)
+                if now > opened[at]:
+                    close_window(
+                        open_,
+                        moments,
+                        histograms,
+                        group,
+                        organisation,
+                        first,
+                        how,
+                        cell_of,
+                        per_kind,
+                        strata,
+                        at,
+                        window,
+                        decay,
+                        weights,
+                        holders,
+                        scratch,
+                    )
+                    opened[at] = now
             on_time = hour == open_.hour[at]
             holders[0], holders[1], holders[2] = entity, group[entity], organisation[kind]
             for measure in range(first[kind], first[kind + 1]):

@@ -15,6 +15,8 @@ from features.behaviours import COLUMN, ENTITY_KINDS
 from features.kernel import MIN_EXPONENT, class_slots
 from features.measures import BYTES_IN, BYTES_OUT, COUNTS, DAY, DISTINCT, FRESH, HOUR
 from models.calibration import THRESHOLD_NATS, calibrated_many
+from models.strongest import strongest
+from models.volume import HOUR_US
 
 if TYPE_CHECKING:
     from features.columns import Batch
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from models.channels import Channels
     from models.days import DayTable
     from models.engine import Engine
-
-HOUR_US = 3_600_000_000
 
 
 def what_if(
@@ -88,12 +88,7 @@ def _add_habits(
     row, behaviour, gain = row[odd], behaviour[odd], nats[odd] - THRESHOLD_NATS
     value = batch.columns[row, program.value[behaviour]]
     cause = channels.cause_of[behaviour]
-    order = np.lexsort((-gain, value, cause, group[row]))
-    again = np.zeros(len(order), np.bool_)
-    again[1:] = (
-        (np.diff(value[order]) == 0) & (np.diff(cause[order]) == 0) & (np.diff(group[row][order]) == 0)
-    )
-    kept = order[~again]
+    kept = strongest(gain, group[row], cause, value)
     np.add.at(evidence, (group[row[kept]], channels.column_of[behaviour[kept]]), gain[kept])
 
 

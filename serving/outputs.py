@@ -10,8 +10,8 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from features.behaviours import COLUMN
-from models.channels import Channels
 from models.explain import reason
+from models.strongest import strongest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from features.baselines import Baselines
     from features.columns import Batch
     from features.reader import Quarantined
+    from models.channels import Channel
     from models.engine import Scores
     from serving.replay import Ledger
 
@@ -126,16 +127,19 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def event_table(baselines: Baselines, tenant: str, batch: Batch, uids: list[str], scores: Scores) -> pa.Table:
+def event_table(
+    baselines: Baselines,
+    channels: tuple[Channel, ...],
+    tenant: str,
+    batch: Batch,
+    uids: list[str],
+    scores: Scores,
+) -> pa.Table:
     """One row an event, in the batch's order (see EVENT_SCHEMA)."""
     n = len(batch.time_us)
     details = scores.details
-    best = np.lexsort((-details.nats, details.row))
-    first = np.ones(len(best), np.bool_)
-    first[1:] = details.row[best[1:]] != details.row[best[:-1]]
-    channels = Channels(baselines.behaviours).all
     reasons = [""] * n
-    for index in best[first].tolist():
+    for index in strongest(details.nats, details.row).tolist():
         reasons[details.row[index]] = reason(
             baselines,
             channels[int(details.behaviour[index])],
@@ -195,13 +199,23 @@ class Folder:
         One of FORMATS.
     baselines
         Gives ids their text.
+    channels
+        The detector's, by number.
     """
 
-    def __init__(self, path: Path, format_: str, baselines: Baselines, tenant: str = TENANT) -> None:
+    def __init__(
+        self,
+        path: Path,
+        format_: str,
+        baselines: Baselines,
+        channels: tuple[Channel, ...],
+        tenant: str = TENANT,
+    ) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._format = format_
         self._baselines = baselines
+        self._channels = channels
         self._tenant = tenant
         self._quarantine = (path / "quarantine.ndjson").open("wb")
         self._events = TableWriter(path / f"events.{format_}", EVENT_SCHEMA, format_)
@@ -219,7 +233,7 @@ class Folder:
 
     def add(self, batch: Batch, uids: list[str], scores: Scores) -> None:
         """Write one scored batch."""
-        self._events.write(event_table(self._baselines, self._tenant, batch, uids, scores))
+        self._events.write(event_table(self._baselines, self._channels, self._tenant, batch, uids, scores))
 
     def finish(self, frame: pd.DataFrame, ledger: Ledger) -> None:
         """Write the entity-days (see `models.days.DayBook.frame`) and the ledger."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from models.days import DayTable
+from models.days import DayTable, empty_days, joined_days
 from models.ranking.content import content_digest, content_order
 
 if TYPE_CHECKING:
@@ -21,25 +21,7 @@ class Past(NamedTuple):
 
     def take(self, rows: np.ndarray) -> Past:
         """Some of the rows."""
-        return Past(DayTable(*(array[rows] for array in self.days)), self.z[rows])
-
-
-def joined(parts: list[DayTable]) -> DayTable:
-    """Several tables as one."""
-    return DayTable(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-
-
-def empty_days(causes: int, measures: int) -> DayTable:
-    """A table without rows."""
-    return DayTable(
-        kind=np.zeros(0, np.int8),
-        entity=np.zeros(0, np.int32),
-        day=np.zeros(0, np.int32),
-        n_events=np.zeros(0, np.int64),
-        age_days=np.zeros(0, np.int32),
-        evidence=np.zeros((0, causes), np.float32),
-        counts=np.zeros((0, measures), np.float32),
-    )
+        return Past(self.days.take(rows), self.z[rows])
 
 
 class DayHistory:
@@ -65,7 +47,7 @@ class DayHistory:
         keep = np.flatnonzero((old.day > fresh_from) & ~np.isin(old_key, key))
         new = np.flatnonzero(days.day > fresh_from)
         kept, added = self.past.take(keep), Past(days, z).take(new)
-        table = joined([kept.days, added.days])
+        table = joined_days([kept.days, added.days])
         everything = Past(table, np.concatenate([kept.z, added.z]))
         if len(new) and int(days.day[new].min()) <= self.newest_day:
             everything = everything.take(content_order(everything.days))

@@ -105,7 +105,9 @@ def run(options: Options) -> tuple[pd.DataFrame, Ledger]:
             directory.apply(groups, detector)
         out = None
         if options.out is not None:
-            out = stack.enter_context(outputs.Folder(options.out, options.format_, detector.baselines))
+            out = stack.enter_context(
+                outputs.Folder(options.out, options.format_, detector.baselines, detector.channels.all)
+            )
             reader.quarantine = out.put_aside
         learned = stack.enter_context(state.learning()) if state is not None else None
         progress = stack.enter_context(_progress(sum(_size(log.name) for log, _ in logs)))

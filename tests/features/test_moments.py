@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.moments import CELL_BITS, MAX_LOAD, Moments, add_moment, moment_key, moment_slot
+from features.intmap import slot_of
+from features.moments import CELL_BITS, MAX_LOAD, Moments, add_moment, moment_key
 
 NAMES = st.tuples(st.integers(1, 40), st.integers(0, 5))
 SEEN = st.lists(
@@ -25,7 +26,7 @@ def add(moments: Moments, holder: int, cell: int, x: float, day: int) -> None:
 
 def read(moments: Moments, holder: int, cell: int) -> np.ndarray:
     key = moment_key(holder, cell)
-    slot = moment_slot(moments.arrays.keys, key)
+    slot = slot_of(moments.arrays.keys, key)
     return moments.arrays.sums[slot].astype(np.float64) * (moments.arrays.keys[slot] == key)
 
 

@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from features.errors import InputError
-from training.simulate import incidents, machines, oddities, organisation, plan, rollout, routine
+from training.simulate import machines, oddities, organisation, plan, rollout, routine
+from training.simulate.campaigns import planning
+from training.simulate.campaigns.counterparts import benign_counterparts
+from training.simulate.campaigns.suppliers import suppliers
 from training.simulate.chance import Chance
 from training.simulate.delivery import Delivery
 from training.simulate.plan import World
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from training.simulate.incidents import Campaign
+    from training.simulate.campaigns.campaign import Campaign
     from training.simulate.oddities import Episode
     from training.simulate.records import Record
 
@@ -149,15 +152,15 @@ class Simulation:
         self.seed, self.days, self.start = seed, days, start
         self.world = World(organisation.build(seed, users))
         if campaigns is None:
-            campaigns = incidents.campaigns_in(users, days)
+            campaigns = planning.campaigns_in(users, days)
         elif not 0 <= campaigns <= MOST_CAMPAIGNS:
             raise InputError(f"--campaigns {campaigns}: give a number from 0 to {MOST_CAMPAIGNS}")
         self.episodes = oddities.plan_episodes(
-            self.world.organisation, start, days, campaigns, len(incidents.window(days))
+            self.world.organisation, start, days, campaigns, len(planning.window(days))
         )
         """Benign oddities, in no special order; taking some away leaves everything else as it is."""
         unsettled = oddities.unsettled(self.episodes)
-        self.campaigns = incidents.plan_campaigns(self.world, start, days, unsettled, campaigns)
+        self.campaigns = planning.plan_campaigns(self.world, start, days, unsettled, campaigns)
         self.shown: dict[int, list[str]] = {}
         """Days on which oddities came about, by their number."""
         self.delivery = Delivery(self.world.organisation, in_order=in_order)
@@ -195,11 +198,11 @@ class Simulation:
                 if oddities.act(world, today, episode):
                     self.shown.setdefault(episode.number, []).append(day.date.isoformat())
             rollout.wave(world, today)
-            incidents.benign_counterparts(world, today)
+            benign_counterparts(world, today)
             plans[person.key] = today
         machines.run(world, day)
         for campaign in self.campaigns:
-            incidents.act(world, campaign, plans[campaign.person.key])
+            planning.act(world, campaign, plans[campaign.person.key])
 
 
 def write(simulation: Simulation, folder: Path) -> Summary:
@@ -340,7 +343,7 @@ def _write_directory(simulation: Simulation, path: Path) -> None:
             rows.writerow(("user", account.name, "administrators", "2", name))
         for account in (*org.services.values(), *org.shared):
             rows.writerow(("user", account.name, "shared" if account in org.shared else "services", "1", ""))
-        for person, supplier in incidents.suppliers(org):
+        for person, supplier in suppliers(org):
             rows.writerow(("user", supplier.account.name, "suppliers", "1", person.name))
         for host in org.hosts:
             rows.writerow(

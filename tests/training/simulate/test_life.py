@@ -9,7 +9,8 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from training.simulate import beacons, incidents, oddities, organisation, plan, records, routine, tools
+from training.simulate import beacons, oddities, organisation, plan, records, routine, tools
+from training.simulate.campaigns import planning
 from training.simulate.chance import Chance
 from training.simulate.company import FIRST_EXITS, Company
 from training.simulate.oddities import KINDS, Episode
@@ -174,10 +175,10 @@ def test_ways_out_change_for_everybody_at_a_site():
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_kind_of_oddity_comes_up_and_they_outnumber_campaigns_on_every_stretch(seed):
-    found = oddities.plan_episodes(organisation.build(seed, 250), START, 42, incidents.campaigns_in(250), 14)
+    found = oddities.plan_episodes(organisation.build(seed, 250), START, 42, planning.campaigns_in(250), 14)
     assert {episode.kind for episode in found} == set(KINDS)
     late = [episode for episode in found if episode.first >= 28]
-    assert len(late) >= 12 * incidents.campaigns_in(250)
+    assert len(late) >= 12 * planning.campaigns_in(250)
     weeks = Counter(episode.first // 7 for episode in found)
     assert len(weeks) == 6
     assert max(weeks.values()) < 1.6 * min(weeks.values())

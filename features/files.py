@@ -62,22 +62,26 @@ class Stream(NamedTuple):
 @dataclass(frozen=True)
 class LogFile:
     """One input, opened anew for every pass. `name` is what people see; `path` None means standard input (one
-    pass).
+    pass), unless the content is in memory already: then it is plain text, one record a line.
     """
 
     name: str
     path: Path | None
     head: bytes
     modified_us: int
+    content: bytes | None = None
 
     @property
     def is_evtx(self) -> bool:
         """Whether this is a binary Windows event log."""
-        return self.head.startswith(_EVTX)
+        return self.content is None and self.head.startswith(_EVTX)
 
     @contextmanager
     def opened(self) -> Iterator[Stream]:
         """The decompressed bytes, and how far the file itself has been read; closed when the block ends."""
+        if self.content is not None:
+            yield Stream(io.BytesIO(self.content), None)
+            return
         if self.path is None:
             yield Stream(cast("BinaryIO", _Prefixed(self.head, sys.stdin.buffer)), None)
             return
@@ -142,6 +146,11 @@ def open_log(argument: str | Path) -> LogFile:
             f"{path}: cannot be read ({error}); is it damaged or still being written?"
         ) from error
     return LogFile(str(path), path, head, modified_us)
+
+
+def in_memory(name: str, content: bytes, modified_us: int) -> LogFile:
+    """Plain text that is at hand: one record a line, whatever it begins with."""
+    return LogFile(name, None, content[:HEAD_BYTES], modified_us, content)
 
 
 def expand(arguments: list[str]) -> tuple[list[str], set[str]]:
@@ -241,6 +250,8 @@ def records(
 
 
 def _is_document(log: LogFile) -> bool:
+    if log.content is not None:
+        return False
     head = _as_utf8(log.head).lstrip()
     if head[:1] == b"[":
         return True
@@ -407,6 +418,7 @@ __all__ = [
     "Record",
     "blocks",
     "expand",
+    "in_memory",
     "is_lines",
     "line_buffers",
     "lines",

@@ -125,7 +125,8 @@ class Reader:
 
     # ------------------------------------------------------------ typed decoders
 
-    def _decoder(self, source: str, context: SourceContext) -> Decoder:
+    def decoder(self, source: str, context: SourceContext) -> Decoder:
+        """A new decoder of a source."""
         if self.make_decoder is not None:
             return self.make_decoder(context)
         return registry.decoder_class(source)(context)
@@ -134,7 +135,7 @@ class Reader:
         self, log: files.LogFile, source: str, ledger: FileLedger, progress: Callable[[int], None] | None
     ) -> Iterator[Chunk]:
         context = self._context(log)
-        decoder = self._decoder(source, context)
+        decoder = self.decoder(source, context)
         events: list[Event] = []
         bodies: list[bytes] = []
         for number, record in decoder.frames(self._readable(files.records(log, progress), ledger)):
@@ -167,7 +168,7 @@ class Reader:
         self.quarantine(Quarantined(ledger.file, number, reason, raw[:QUARANTINE_BYTES]))
 
     def _chunk(self, source: str, events: list[Event], bodies: list[bytes], ledger: FileLedger) -> Chunk:
-        keys = self._keys(self._seed(source), bodies)
+        keys = self.keys_of(self.seed_of(source), bodies)
         new = self.deduper.admit(keys)
         ledger.duplicate += len(events) - int(new.sum())
         kept = np.flatnonzero(new)
@@ -177,13 +178,14 @@ class Reader:
         ledger.scored += len(chosen)
         uids = [event.uid for event in chosen]
         unnamed = [place for place, uid in enumerate(uids) if not uid]
-        names = self._keys(NAMING_SEED, [bodies[kept[place]] for place in unnamed])
+        names = self.keys_of(NAMING_SEED, [bodies[kept[place]] for place in unnamed])
         for place, name in zip(unnamed, names.tolist(), strict=True):
             uids[place] = f"{name:016x}"
         return Chunk(self.columniser.batch(rows), uids)
 
     @staticmethod
-    def _keys(seed: int, bodies: list[bytes]) -> np.ndarray:
+    def keys_of(seed: int, bodies: list[bytes]) -> np.ndarray:
+        """uint64 hashes of some bytes each; with the tenant's seed they are deduplication keys."""
         stops = np.cumsum(np.fromiter(map(len, bodies), np.int64, len(bodies)))
         starts = np.concatenate([np.zeros(1, np.int64), stops[:-1]])
         keys = np.empty(len(bodies), np.uint64)
@@ -191,7 +193,8 @@ class Reader:
         hash_ranges(buffer, starts[: len(bodies)], stops, seed, keys)
         return keys
 
-    def _seed(self, source: str) -> int:
+    def seed_of(self, source: str) -> int:
+        """Seed of a source's deduplication keys."""
         # one id space a source: two products may number their records alike
         return self.key_seed ^ sum(byte << 8 * (index % 6) for index, byte in enumerate(source.encode()))
 
@@ -203,7 +206,7 @@ class Reader:
         from features.scanner import OcsfScanner
 
         context = self._context(log)
-        scanner = OcsfScanner(context, self._seed("ocsf"))
+        scanner = OcsfScanner(context, self.seed_of("ocsf"))
         for part in files.line_buffers(log, SCAN_BYTES, progress):
             if isinstance(part.stop, RecordError):
                 ledger.read += 1
@@ -229,10 +232,11 @@ class Reader:
                 ledger.scored += len(kept)
                 if len(kept) < filled:
                     rows = RawRows(*(np.ascontiguousarray(array[kept]) for array in rows))
-                yield Chunk(self.columniser.batch(rows), _uids(part.buffer, rows))
+                yield Chunk(self.columniser.batch(rows), uids_of(part.buffer, rows))
 
 
-def _uids(buffer: np.ndarray, rows: RawRows) -> list[str]:
+def uids_of(buffer: np.ndarray, rows: RawRows) -> list[str]:
+    """The records' own ids, else 16 hex digits of their hash."""
     view = buffer.data
     uids = [
         str(view[start:stop], "utf-8")

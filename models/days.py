@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from features.baselines import DAY_US
-from features.behaviours import ENTITY_KINDS
-from features.intmap import slot_of
 from features.measures import COUNTS
-from models.explain import reason
+from models.day_counts import copy_counts, count_days, look_up
+from models.day_frame import reasons_of, unsorted_frame, with_highest, with_raised
+from models.entity_risk import RiskLedger
 from models.risk import Budget
+from models.sessions.views import COLUMNS as SESSION_COLUMNS
 from models.strongest import strongest
 
 if TYPE_CHECKING:
@@ -28,13 +28,11 @@ if TYPE_CHECKING:
     from features.baselines import Baselines
     from features.columns import Batch
     from models.activity import DayCounts
+    from models.alerts import AlertBook
     from models.channels import Channels
     from models.engine import Scores
+    from models.entity_risk import EntityRisks
 
-REASONS = 5
-"""Reasons kept for an entity-day."""
-COUNT_REASONS = 2
-"""Reasons that are counts, while there are others."""
 ROLLOUT_ENTITIES = 4
 """A value that is odd for this many entities on one day is one event of the organisation: its evidence is
 shared.
@@ -59,7 +57,9 @@ class DayTable(NamedTuple):
 
     kind: int8, 0 user, 1 host, 2 src_ip. entity: int32 ids. day: int32 days since 1970, UTC. n_events: int64.
     age_days: int32 days since the entity was first seen. evidence: float32 (n, causes) nats beyond the
-    everyday by cause (`Channels.causes`). counts: float32 (n, len(COUNTS)).
+    everyday by cause (`Channels.causes`). counts: float32 (n, len(COUNTS)). sessions: float32 (n, 2) nats of
+    the strangest session, over all partners and over new ones (`models.sessions`); NaN where nothing is
+    known.
     """
 
     kind: np.ndarray
@@ -69,6 +69,7 @@ class DayTable(NamedTuple):
     age_days: np.ndarray
     evidence: np.ndarray
     counts: np.ndarray
+    sessions: np.ndarray
 
     def take(self, rows: np.ndarray | slice) -> DayTable:
         """Some of the rows."""
@@ -85,48 +86,13 @@ def empty_days(causes: int, measures: int = len(COUNTS)) -> DayTable:
         np.zeros(0, np.int32),
         np.zeros((0, causes), np.float32),
         np.zeros((0, measures), np.float32),
+        np.zeros((0, SESSION_COLUMNS), np.float32),
     )
 
 
 def joined_days(tables: list[DayTable]) -> DayTable:
     """Several tables (at least one) as one."""
     return DayTable(*(np.concatenate(arrays) for arrays in zip(*tables, strict=True)))
-
-
-@njit(cache=True)
-def _count_days(
-    keys: np.ndarray, counts: np.ndarray, columns: np.ndarray, days: np.ndarray, first: int
-) -> tuple[int, int]:
-    """Count events by (entity, day); returns (new keys, next row), stops while half the table is free."""
-    width = columns.shape[1]
-    added = 0
-    for row in range(first, columns.shape[0]):
-        if added + 3 > keys.shape[0] // 4:
-            return added, row
-        for kind in range(3):
-            entity = np.int64(columns[row, width - 3 + kind])
-            if entity != 0:
-                key = entity << 32 | days[row]
-                slot = slot_of(keys, key)
-                if keys[slot] == 0:
-                    keys[slot] = key
-                    added += 1
-                counts[slot] += 1
-    return added, columns.shape[0]
-
-
-@njit(cache=True)
-def _copy(keys: np.ndarray, counts: np.ndarray, from_keys: np.ndarray, from_counts: np.ndarray) -> None:
-    for i in range(from_keys.shape[0]):
-        slot = slot_of(keys, from_keys[i])
-        keys[slot] = from_keys[i]
-        counts[slot] = from_counts[i]
-
-
-@njit(cache=True)
-def _look_up(keys: np.ndarray, counts: np.ndarray, wanted: np.ndarray, out: np.ndarray) -> None:
-    for i in range(wanted.shape[0]):
-        out[i] = counts[slot_of(keys, wanted[i])]
 
 
 class DayBook:
@@ -138,11 +104,14 @@ class DayBook:
         self._baselines = baselines
         self._channels = channels
         self._findings: list[Findings] = []
+        self._past: list[Findings] = []
         self._keys = np.zeros(1 << 12, np.int64)
         self._counts = np.zeros(1 << 12, np.int64)
         self._used = 0
         self._closed: list[DayTable] = []
         self._risk: list[np.ndarray] = []
+        self._entity_risk: list[np.ndarray] = []
+        self.ledger = RiskLedger()
 
     # ---------------------------------------------------------------- taking in
 
@@ -153,7 +122,7 @@ class DayBook:
         while row < len(days):
             if self._used * 4 > len(self._keys):
                 self._grow()
-            added, row = _count_days(self._keys, self._counts, batch.columns, days, row)
+            added, row = count_days(self._keys, self._counts, batch.columns, days, row)
             self._used += added
         found = scores.details.take(np.flatnonzero(scores.details.gain > 0))
         self._findings.append(
@@ -174,15 +143,64 @@ class DayBook:
             self._merge()
 
     def close(self, table: DayTable, risk: np.ndarray) -> None:
-        """Keep the vectors of a closed day with the risk they were given."""
+        """Keep the vectors of a closed day with the risk they were given, and what its findings leave of the
+        entities' own risk.
+        """
         self._closed.append(table)
         self._risk.append(risk)
+        # a day that is open is looked at every hour: what is over is not to be sorted again each time
+        if self._findings and len(table.day):
+            found = self._merge()
+            over = found.day <= table.day[0]
+            self._past.append(Findings(*(array[over] for array in found)))
+            self._findings = [Findings(*(array[~over] for array in found))]
+            self._owe(self.ledger, found, int(table.day[0]))
+        end_us = (int(table.day[0]) + 1) * DAY_US if len(table.day) else 0
+        self._entity_risk.append(self.ledger.at(end_us, table.entity.astype(np.int64)).risk)
+        self.ledger.forget(end_us)
+
+    def _owe(self, ledger: RiskLedger, found: Findings, day: int) -> None:
+        """Put a day's findings into a ledger, less what they share with other entities."""
+        found = shared(found, self._channels, day)
+        cause = self._channels.cause_of[found.channel]
+        ledger.learn(found.entity, cause, found.value, found.gain, found.time_us)
+
+    def entity_risks(self, entity: np.ndarray, day: int, now_us: int) -> EntityRisks:
+        """Risk with decay of entities (distinct ids, ascending), findings of the open day so far included."""
+        today = RiskLedger()
+        if self._findings:
+            self._owe(today, self._merge(), day)
+        return self.ledger.at(now_us, entity, today)
+
+    def forget(self, day: int) -> None:
+        """Drop everything about days before this one: whoever runs for months keeps them elsewhere."""
+        keys = self._keys[self._keys != 0]
+        keys = np.sort(keys[keys & 0xFFFFFFFF >= day])
+        counts = np.zeros(len(keys), np.int64)
+        look_up(self._keys, self._counts, keys, counts)
+        size = 1 << int(np.ceil(np.log2(4 * len(keys) + 4096)))
+        self._keys, self._counts = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        copy_counts(self._keys, self._counts, keys, counts)
+        self._used = len(keys)
+        self._past, self._findings = (
+            [Findings(*(array[found.day >= day] for array in found)) for found in parts]
+            for parts in (self._past, self._findings)
+        )
+        kept = [place for place, table in enumerate(self._closed) if len(table.day) and table.day[0] >= day]
+        self._closed = [self._closed[place] for place in kept]
+        self._risk = [self._risk[place] for place in kept]
+        self._entity_risk = [self._entity_risk[place] for place in kept]
+
+    @property
+    def oldest(self) -> int:
+        """The first closed day that is still here; a day far off when there is none."""
+        return min((int(table.day[0]) for table in self._closed if len(table.day)), default=1 << 40)
 
     def _grow(self) -> None:
         used = np.flatnonzero(self._keys)
         keys = np.zeros(4 * len(self._keys), np.int64)
         counts = np.zeros(len(keys), np.int64)
-        _copy(keys, counts, self._keys[used], self._counts[used])
+        copy_counts(keys, counts, self._keys[used], self._counts[used])
         self._keys, self._counts = keys, counts
 
     def _merge(self) -> Findings:
@@ -190,6 +208,13 @@ class DayBook:
         merged = self._strongest(merged)
         self._findings = [merged]
         return merged
+
+    def _everything(self) -> Findings | None:
+        """Findings of all days."""
+        parts = [*self._past, *self._findings]
+        if not parts:
+            return None
+        return self._strongest(Findings(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True))))
 
     def _strongest(self, found: Findings) -> Findings:
         """For each (entity, day, cause, value) the finding with the largest gain; the earliest on a tie."""
@@ -204,8 +229,9 @@ class DayBook:
         keys = np.sort(self._keys[self._keys != 0])
         keys = keys[keys & 0xFFFFFFFF == day]
         counts = np.zeros(len(keys), np.int64)
-        _look_up(self._keys, self._counts, keys, counts)
+        look_up(self._keys, self._counts, keys, counts)
         arrays = {"days_keys": keys, "days_events": counts}
+        arrays |= {f"days_ledger_{name}": array for name, array in self.ledger.export().items()}
         if self._findings:
             found = self._merge()
             found = Findings(*(array[found.day == day] for array in found))
@@ -217,8 +243,12 @@ class DayBook:
         keys = arrays["days_keys"]
         size = 1 << int(np.ceil(np.log2(4 * len(keys) + 4096)))
         self._keys, self._counts = np.zeros(size, np.int64), np.zeros(size, np.int64)
-        _copy(self._keys, self._counts, keys, arrays["days_events"])
+        copy_counts(self._keys, self._counts, keys, arrays["days_events"])
         self._used = len(keys)
+        prefix = "days_ledger_"
+        self.ledger = RiskLedger.restored(
+            {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        )
         if "days_entity" in arrays:
             self._findings = [Findings(*(arrays[f"days_{name}"].copy() for name in Findings._fields))]
 
@@ -227,7 +257,8 @@ class DayBook:
     def vectors(self, day: int, so_far: DayCounts, first_day: np.ndarray) -> DayTable:
         """Vectors of a day's entities, as far as the day has come.
 
-        so_far: what they did, one row an entity. first_day: by entity id, day it was first seen.
+        so_far: what they did, one row an entity. first_day: by entity id, day it was first seen. Rows are in
+        the order of the ids; sessions are left unknown.
         """
         order = np.argsort(so_far.entity)
         entity = so_far.entity[order]
@@ -242,7 +273,7 @@ class DayBook:
                 evidence, (at[inside], self._channels.column_of[found.channel[inside]]), found.gain[inside]
             )
         events = np.zeros(len(entity), np.int64)
-        _look_up(self._keys, self._counts, entity << 32 | day, events)
+        look_up(self._keys, self._counts, entity << 32 | day, events)
         return DayTable(
             so_far.kind[order].astype(np.int8),
             entity.astype(np.int32),
@@ -251,6 +282,7 @@ class DayBook:
             np.maximum(day - first_day[entity], 0).astype(np.int32),
             evidence.astype(np.float32),
             so_far.counts[order].astype(np.float32),
+            np.full((len(entity), SESSION_COLUMNS), np.nan, np.float32),
         )
 
     def table(self) -> DayTable:
@@ -263,12 +295,15 @@ class DayBook:
 
     def held_ids(self) -> tuple[np.ndarray, np.ndarray]:
         """Entity and value ids that are still needed here."""
-        found = self._merge() if self._findings else None
+        found = self._everything()
         entities = [
             self._keys[self._keys != 0] >> 32,
             *(table.entity.astype(np.int64) for table in self._closed),
         ]
-        return np.concatenate(entities), np.zeros(0, np.int64) if found is None else found.value
+        owing, values = self.ledger.held_ids()
+        if found is not None:
+            values = np.concatenate([values, found.value])
+        return np.concatenate([*entities, owing]), values
 
     def renumber(self, entities: np.ndarray, values: np.ndarray) -> None:
         """Follow a renumbering (old id -> new id)."""
@@ -276,13 +311,17 @@ class DayBook:
         keys = entities[self._keys[used] >> 32].astype(np.int64) << 32 | self._keys[used] & 0xFFFFFFFF
         counts = self._counts[used]
         self._keys, self._counts = np.zeros_like(self._keys), np.zeros_like(self._counts)
-        _copy(self._keys, self._counts, keys, counts)
-        self._findings = [
-            found._replace(
-                entity=entities[found.entity].astype(np.int64), value=values[found.value].astype(np.int64)
-            )
-            for found in self._findings
-        ]
+        copy_counts(self._keys, self._counts, keys, counts)
+        self._findings, self._past = (
+            [
+                found._replace(
+                    entity=entities[found.entity].astype(np.int64), value=values[found.value].astype(np.int64)
+                )
+                for found in parts
+            ]
+            for parts in (self._findings, self._past)
+        )
+        self.ledger.renumber(entities, values)
         self._closed = [
             table._replace(entity=entities[table.entity].astype(np.int32)) for table in self._closed
         ]
@@ -292,89 +331,46 @@ class DayBook:
         tenant: str,
         budget: Budget | None = None,
         now: tuple[DayTable, np.ndarray] | None = None,
+        now_us: int = 0,
         picture: Callable[[DayTable], list[str]] | None = None,
+        alerts: AlertBook | None = None,
     ) -> pd.DataFrame:
         """One row an entity-day, strangest first within each day, newest day first.
 
-        picture: a reason for each of some entity-days that no finding explains. now: vectors and risk of the
-        day that is still open. Columns: tenant, entity_kind, entity, day (UTC date), risk, alert, n_events,
-        reasons (list of text). `alert` marks the highest risks of each day within the budget. An entity-day
-        that was never ranked (late events alone) has the sum of its evidence as risk.
-        """
-        import pandas as pd
+        now, now_us: vectors and risk of the day that is still open, and its newest time. picture: a reason
+        for each of some entity-days that no finding explains. alerts: what was raised as the days went;
+        without it `alert` marks the highest risks of each day within the budget.
 
-        budget = budget or Budget()
-        baselines = self._baselines
+        Columns: tenant, entity_kind, entity, day (UTC date), risk, alert, n_events, reasons (list of text),
+        alerted_at (UTC; NaT: never, or not yet), entity_risk (`models.entity_risk`, at the end of the day;
+        NaN: never ranked).
+
+        With `alerts`, `alert` is whether the entity-day was raised; on the open day also whether it would be
+        if the day ended now, without a moment. An entity-day that was never ranked (late events alone) has
+        the sum of its evidence as risk and is never raised.
+        """
         used = np.flatnonzero(self._keys)
         order = np.argsort(self._keys[used])
         keys, counts = self._keys[used][order], self._counts[used][order]
-        entity, day = keys >> 32, keys & 0xFFFFFFFF
-        risk = np.zeros(len(keys))
-        if self._findings:
-            found = self._merge()
-            np.add.at(risk, np.searchsorted(keys, found.entity << 32 | found.day), found.gain)
-        tables, risks = [*self._closed], [*self._risk]
+        ranked = [*zip(self._closed, self._risk, self._entity_risk, strict=True)]
         if now is not None:
-            tables.append(now[0])
-            risks.append(now[1])
-        for table, found_risk in zip(tables, risks, strict=True):
-            at = np.searchsorted(keys, table.entity.astype(np.int64) << 32 | table.day)
-            risk[at] = found_risk
-        reasons = self._reasons(keys)
+            ids = now[0].entity.astype(np.int64)
+            ranked.append((*now, self.entity_risks(ids, now_us // DAY_US, now_us).risk))
+        found = self._everything()
+        reasons = reasons_of(self._baselines, self._channels, keys, found)
         if picture is not None:
-            for table, found_risk in zip(tables, risks, strict=True):
+            for table, risk, _ in ranked:
                 at = np.searchsorted(keys, table.entity.astype(np.int64) << 32 | table.day)
-                bare = [row for row in np.flatnonzero(found_risk > 0).tolist() if not reasons[at[row]]]
+                bare = [row for row in np.flatnonzero(risk > 0).tolist() if not reasons[at[row]]]
                 for row, text in zip(bare, picture(table.take(np.array(bare, np.int64))), strict=True):
                     reasons[at[row]].append(text)
-        names = baselines.values.many(baselines.entities.name[entity])
-        frame = pd.DataFrame(
-            {
-                "tenant": tenant,
-                "entity_kind": np.array(ENTITY_KINDS, object)[baselines.entities.kind[entity]],
-                "entity": names,
-                "day": pd.to_datetime(day, unit="D").date,
-                "risk": risk,
-                "n_events": counts,
-                "reasons": reasons,
-            }
-        )
-        frame = frame.sort_values(
-            ["day", "risk", "entity_kind", "entity"], ascending=[False, False, True, True]
-        )
-        rank = frame.groupby("day").cumcount()
-        allowed = frame.groupby("day")["risk"].transform("size").map(budget.alerts)
-        frame.insert(5, "alert", (rank < allowed) & (frame["risk"] > 0))
-        return frame.reset_index(drop=True)
-
-    def _reasons(self, keys: np.ndarray) -> list[list[str]]:
-        reasons: list[list[str]] = [[] for _ in keys]
-        if not self._findings:
-            return reasons
-        found = self._merge()
-        at = np.searchsorted(keys, found.entity << 32 | found.day)
-        order = np.lexsort((-found.gain, at))
-        place = np.arange(len(order)) - np.searchsorted(at[order], at[order])
-        # counts of one burst say much the same: after COUNT_REASONS of them, other kinds of reasons go first
-        counted = (found.channel >= self._channels.volume) & (found.channel < self._channels.returns)
-        before: np.ndarray = np.cumsum(counted[order]) - counted[order]
-        before -= before[np.searchsorted(at[order], at[order])]
-        later = counted[order] & (before >= COUNT_REASONS)
-        order = order[np.lexsort((place, later, at[order]))]
-        place = np.arange(len(order)) - np.searchsorted(at[order], at[order])
-        chosen = order[place < REASONS]
-        for index in chosen[np.lexsort((-found.gain[chosen], at[chosen]))]:
-            reasons[at[index]].append(
-                reason(
-                    self._baselines,
-                    self._channels.all[int(found.channel[index])],
-                    int(found.entity[index]),
-                    int(found.value[index]),
-                    float(found.nats[index]),
-                    found.counts[index],
-                )
-            )
-        return reasons
+        evidence = np.zeros(len(keys))
+        if found is not None:
+            np.add.at(evidence, np.searchsorted(keys, found.entity << 32 | found.day), found.gain)
+        frame = unsorted_frame(self._baselines, tenant, keys, counts, evidence, ranked, reasons)
+        if alerts is None:
+            return with_highest(frame, budget or Budget())
+        return with_raised(frame, keys, alerts, now)
 
 
 def shared(found: Findings, channels: Channels, day: int) -> Findings:

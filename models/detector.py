@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,15 +25,17 @@ from features.measures import COUNTS, MEASURES
 from features.reader import Reader
 from models import groups
 from models.activity import Activity, Findings
+from models.alerts import EVERY_HOURS, AlertBook
 from models.calibration import THRESHOLD_NATS
 from models.channels import KINDS, Channels
+from models.clock import Clock, witnesses
 from models.days import DayBook, DayTable
 from models.engine import FIRST, LAST, Engine, Evidence, concatenated_scores
 from models.link_evidence import link_findings
 from models.links import LinkModel
 from models.ranking.ranker import Ranker
 from models.ranking.sample import EventSample
-from models.risk import Budget
+from models.sessions.sessions import Sessions
 from models.strongest import strongest
 from models.whatif import what_if
 
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from features.sources.base import Decoder, SourceContext
     from models.activity import DayCounts
     from models.engine import Scores
+    from models.entity_risk import EntityRisks
+    from models.risk import Budget
 
 FIRST_FITS = (3, 5, 7, 10)
 REFIT_DAYS = 7
@@ -75,6 +79,10 @@ class Detector:
         Country and network of addresses; the bundled databases by default.
     ranker
         A restored one, or one with other settings.
+    budget
+        How many alerts people can read; `Budget()` by default.
+    mark_hours
+        Hours of event time between two looks at the open day, see `models.alerts`.
     learn_groups
         Whether entities that no directory puts into a peer group are grouped by their habits.
     seed
@@ -99,6 +107,8 @@ class Detector:
         geo: GeoDatabase | None = None,
         activity: Activity | None = None,
         ranker: Ranker | None = None,
+        budget: Budget | None = None,
+        mark_hours: int = EVERY_HOURS,
         learn_groups: bool = True,
         seed: int = 0,
         off: frozenset[str] = frozenset(),
@@ -119,6 +129,8 @@ class Detector:
         self.links: LinkModel | None = None
         self.ranker = Ranker() if ranker is None else ranker
         self.sample = EventSample(seed=seed, identity=self._identity)
+        self.alerts = AlertBook(budget, mark_hours)
+        self.clock = Clock()
         self._nights = 0
         self._silent = np.array([KINDS[channel.kind] in off for channel in self.channels.all], np.bool_)
         self.activity = (
@@ -131,11 +143,12 @@ class Detector:
             else activity
         )
         self.days = DayBook(self.baselines, self.channels)
-        self._geo = geo or GeoDatabase()
+        self.sessions = Sessions(self.baselines.values, self.channels, seed)
+        self.geo = geo or GeoDatabase()
         self.columniser = self._columniser()
 
     def _columniser(self) -> Columniser:
-        return Columniser(self.baselines.values, self.baselines.entities, self.resolver, self._geo)
+        return Columniser(self.baselines.values, self.baselines.entities, self.resolver, self.geo)
 
     def reader(
         self,
@@ -160,31 +173,67 @@ class Detector:
     def score_learn(self, batch: Batch) -> Scores:
         """Score events in the order given, then learn them, and add them to the entity-days.
 
-        A new day (UTC) of the newest event so far closes the one before: its entity-days get their final
-        risk.
+        A new day (UTC) that the clock trusts (`models.clock`) closes the one before: its entity-days get
+        their final risk, and alerts are raised at marks (`models.alerts`).
         """
         parts = []
-        newest = np.maximum.accumulate(batch.time_us // DAY_US)
-        cuts = [0, *(np.flatnonzero(np.diff(newest)) + 1).tolist(), len(newest)]
+        before = self.clock.newest_us
+        newest = self.clock.advance(batch.time_us, witnesses(batch.columns))
+        mark = self.alerts.marks(np.concatenate([[before], newest]))
+        cuts = [0, *(np.flatnonzero(np.diff(mark[1:])) + 1).tolist(), len(newest)]
         for first, last in itertools.pairwise(cuts):
             if first == last:
                 continue
-            part = batch.take(slice(first, last))
-            if newest[first] > self.activity.today:
-                self._begin_day(int(newest[first]))
-            scores = self.engine.score_learn(part, self._others)
-            if self._silent.any():
-                scores.details.gain[self._silent[scores.details.behaviour]] = 0.0
-            self.days.add(part, scores)
-            self.sample.add(part)
-            parts.append(scores)
+            if mark[first] != mark[first + 1]:
+                self._reach(before if first == 0 else int(newest[first - 1]), int(newest[first]))
+            parts.append(self._score_learn(batch.take(slice(first, last)), newest[first:last]))
         return concatenated_scores(parts)
 
-    def _others(self, batch: Batch, fresh: np.ndarray, habits: Evidence) -> Evidence:
-        """Evidence of the channels that are no habits, as rows with gains: the strongest of each event and
-        cause.
+    def _score_learn(self, part: Batch, newest: np.ndarray) -> Scores:
+        """Events between two marks. newest: int64 (n,) newest trusted time after each.
+
+        An event of a day that is not open yet is learned as of the newest trusted time: with its own it would
+        outweigh, and release, whatever was before.
         """
-        parts = [self.activity.observe(batch, fresh)]
+        ahead = part.time_us // DAY_US > newest // DAY_US
+        if not ahead.any():
+            scores = self.engine.score_learn(part, self._others)
+            self.sample.add(part)
+        else:
+            counted = np.flatnonzero(~ahead)
+            taken = part._replace(time_us=np.where(ahead, newest, part.time_us))
+            scores = self.engine.score_learn(
+                taken, lambda batch, fresh, habits: self._others(batch, fresh, habits, counted)
+            )
+            self.sample.add(part.take(counted))
+        if self._silent.any():
+            scores.details.gain[self._silent[scores.details.behaviour]] = 0.0
+        self.days.add(part, scores)
+        self.sessions.add(part, scores)
+        return scores
+
+    def _reach(self, before_us: int, time_us: int) -> None:
+        """The trusted time passes at least one mark: look at the day so far, or close it."""
+        day = time_us // DAY_US
+        if day > self.activity.today:
+            self._begin_day(day, before_us)
+        elif self.alerts.watches:
+            table = self._vectors(self.activity.counts_so_far())
+            rows = self.alerts.due(table)
+            part = self._with_sessions(table.take(rows))
+            self.alerts.mark(self.alerts.mark_after(before_us), part, self.risk(part), len(table.day))
+
+    def _others(
+        self, batch: Batch, fresh: np.ndarray, habits: Evidence, counted: np.ndarray | None = None
+    ) -> Evidence:
+        """Evidence of the channels that are no habits, as rows with gains: the strongest of each event and
+        cause. counted: rows of the open day or earlier; all by default.
+        """
+        if counted is None:
+            parts = [self.activity.observe(batch, fresh)]
+        else:
+            observed = self.activity.observe(batch.take(counted), fresh[counted])
+            parts = [observed._replace(row=counted[observed.row])]
         if self.links is not None:
             parts.append(link_findings(self.links, self.channels, habits))
         found = Findings(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -211,14 +260,21 @@ class Detector:
         hash_ranges(table.blob, table.offsets[name] + 1, table.offsets[name + 1], self.seed, out)
         return out
 
-    def _begin_day(self, day: int) -> None:
-        """Close the open day, do the nightly work, and open another one."""
+    def _begin_day(self, day: int, before_us: int) -> None:
+        """Close the open day, do the nightly work, and open another one. before_us: newest time of the day
+        that ends.
+        """
         if self.activity.today >= 0:
-            table = self._vectors(self.activity.close_day())
-            self.days.close(table, self.risk(table))
+            table = self._with_sessions(self._vectors(self.activity.close_day()))
+            self.sessions.close_day()
+            risk = self.risk(table)
+            self.days.close(table, risk)
+            self.alerts.close(self.alerts.mark_after(before_us), self.activity.today, table, risk)
+            self.alerts.forget(self.days.oldest)
             self.ranker.learn_day(table)
             self._nightly()
         self.activity.open_day(day)
+        self.sessions.open_day(day)
 
     def _nightly(self) -> None:
         """Fit what is fitted from all that is known: peer groups, links, the ranker."""
@@ -231,10 +287,15 @@ class Detector:
                 self.links = LinkModel.fitted(self.baselines, self.seed)
         if self.ranker.due:
             self.ranker.refit(self.sample, self.what_if)
+            self.sessions.refit()
 
     def today(self) -> DayTable:
         """Vectors of the entities of the open day, as far as it has come."""
-        return self._vectors(self.activity.counts_so_far())
+        return self._with_sessions(self._vectors(self.activity.counts_so_far()))
+
+    def _with_sessions(self, days: DayTable) -> DayTable:
+        """Entity-days of the open day with what their sessions say."""
+        return days._replace(sessions=self.sessions.scores(days.kind, days.entity))
 
     def _vectors(self, counts: DayCounts) -> DayTable:
         return self.days.vectors(self.activity.today, counts, self.activity.known.first)
@@ -248,12 +309,26 @@ class Detector:
         return self.ranker.score(days).risk
 
     def entity_days(self, tenant: str, budget: Budget | None = None) -> pd.DataFrame:
-        """All entity-days, see `models.days.DayBook.frame`."""
+        """All entity-days, see `models.days.DayBook.frame`; alerts are those of `models.alerts`.
+
+        budget: what people can read from now on; as before when None. What was raised stays raised.
+        """
+        if budget is not None:
+            self.alerts.controller.budget = budget
         now = None
         if self.activity.today >= 0:
             table = self.today()
             now = table, self.risk(table)
-        return self.days.frame(tenant, budget or Budget(), now, self._picture)
+        return self.days.frame(
+            tenant, now=now, now_us=self.clock.newest_us, picture=self._picture, alerts=self.alerts
+        )
+
+    def entity_risks(self, entities: np.ndarray) -> EntityRisks:
+        """Risk with decay (`models.entity_risk`) of entities as of the newest trusted time.
+
+        entities: int64 (n,) distinct ids, ascending.
+        """
+        return self.days.entity_risks(entities, self.activity.today, max(self.clock.newest_us, 0))
 
     def _picture(self, days: DayTable) -> list[str]:
         """A reason for entity-days of which no single thing was odd: the counts farthest from the entity's
@@ -271,15 +346,23 @@ class Detector:
             texts.append(f"an unusual mixture of everyday things: {', '.join(said)}")
         return texts
 
+    @property
+    def _entities_crowded(self) -> bool:
+        return self.baselines.entities.count >= 0.95 * self.baselines.entities.limit
+
+    @property
+    def crowded(self) -> bool:
+        """Whether entities or strings are near their limits: time to `keep_house`."""
+        return self._entities_crowded or len(self.baselines.values) >= VALUE_LIMIT
+
     def keep_house(self) -> bool:
         """Make room when entities or strings near their limits; True when ids changed and batches made before
         are void.
         """
         baselines = self.baselines
-        crowded = baselines.entities.count >= 0.95 * baselines.entities.limit
-        if not crowded and len(baselines.values) < VALUE_LIMIT:
+        if not self.crowded:
             return False
-        if crowded:
+        if self._entities_crowded:
             baselines.shed_entities()
         held = self.engine.held
         order = np.arange(held.ends[FIRST], held.ends[LAST]) % len(held.slots)
@@ -289,7 +372,8 @@ class Detector:
             self.days.held_ids(),
             self.activity.held_ids(),
             self.sample.held_ids(),
-            (self.ranker.held_ids(), np.zeros(0, np.int64)),
+            self.sessions.held_ids(),
+            *((ids, np.zeros(0, np.int64)) for ids in (self.ranker.held_ids(), self.alerts.held_ids())),
         ]
         entities, values = baselines.renumber(
             np.concatenate([*(ids for ids, _ in needed), held_columns[:, width:].ravel()]),
@@ -300,7 +384,10 @@ class Detector:
         self.days.renumber(entities, values)
         self.activity.renumber(entities, values)
         self.ranker.renumber(entities)
+        self.alerts.renumber(entities)
+        self.clock.renumber(entities)
         self.sample.renumber(entities, values)
+        self.sessions.renumber(entities, values)
         if self.links is not None:
             self.links = self.links.renumber(entities, values)
         self.columniser = self._columniser()
@@ -320,13 +407,19 @@ class Detector:
             f"{identity.visible(written)[:64]}: nothing is known of this user, host or address{hint}"
         )
 
-    def save(self, folder: Path) -> None:
-        """Write everything to a state folder (data only, checksummed, atomic)."""
+    def export(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and settings of a checkpoint (data only); writing them can wait, see `save`."""
         arrays, settings = self.baselines.export()
         engine_arrays, engine_settings = self.engine.export()
         activity_arrays, activity_settings = self.activity.export()
         current, previous = self.deduper.export()
-        for name, part in (("ranker", self.ranker), ("sample", self.sample), ("links", self.links)):
+        for name, part in (
+            ("ranker", self.ranker),
+            ("sample", self.sample),
+            ("sessions", self.sessions),
+            ("links", self.links),
+            ("alerts", self.alerts),
+        ):
             if part is not None:
                 part_arrays, settings[name] = part.export()
                 arrays |= {f"{name}/{key}": array for key, array in part_arrays.items()}
@@ -337,11 +430,16 @@ class Detector:
             "sids": self.resolver.sids,
             "attachments": self.attachments,
             "activity": activity_settings,
+            "clock": self.clock.export(),
             "nights": self._nights,
             "learn_groups": self.learn_groups,
             "seed": self.seed,
         }
-        checkpoint.write(folder, arrays, settings, self.schema())
+        return arrays, settings
+
+    def save(self, folder: Path) -> None:
+        """Write everything to a state folder (data only, checksummed, atomic)."""
+        checkpoint.write(folder, *self.export(), self.schema())
 
     @classmethod
     def load(cls, folder: Path, *, geo: GeoDatabase | None = None) -> Detector:
@@ -351,7 +449,23 @@ class Detector:
         found = checkpoint.read(folder, cls.schema())
         if found is None:
             return cls(geo=geo)
-        arrays, settings = found
+        detector = cls.restored(*found, str(folder), geo=geo)
+        detector.keep_house()
+        return detector
+
+    @classmethod
+    def restored(
+        cls,
+        arrays: dict[str, np.ndarray],
+        settings: dict[str, Any],
+        place: str = "",
+        *,
+        geo: GeoDatabase | None = None,
+    ) -> Detector:
+        """The detector that was exported; StateError, naming the place, when a part is missing.
+
+        Arrays and settings of other names are left alone: their owner may keep more beside them.
+        """
         try:
             baselines = Baselines.restored(arrays, settings)
             engine = Engine.restored(baselines, arrays, settings)
@@ -377,14 +491,16 @@ class Detector:
             detector.sample = EventSample.restored(
                 _part(arrays, "sample"), settings["sample"], detector._identity
             )
+            detector.alerts = AlertBook.restored(_part(arrays, "alerts"), settings["alerts"])
+            detector.clock = Clock.restored(settings["clock"])
+            detector.sessions.restore(_part(arrays, "sessions"), settings["sessions"])
             detector._nights = int(settings["nights"])
             detector.days.resume(arrays)
             if "links" in settings:
                 detector.links = LinkModel.restored(_part(arrays, "links"), settings["links"])
             detector.attachments = [str(name) for name in settings["attachments"]]
         except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise StateError(f"{folder}: the checkpoint lacks or contradicts a part ({error!r})") from error
-        detector.keep_house()
+            raise StateError(f"{place}: the checkpoint lacks or contradicts a part ({error!r})") from error
         return detector
 
     @staticmethod

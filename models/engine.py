@@ -116,8 +116,8 @@ class Scores(NamedTuple):
 
     evidence: float64 (n,) excess nats, summed over causes. p_value: float64 (n,) tail probability of that sum
     within its event class. top: int16 (n,) strongest channel, -1 for none. held: bool (n,) not learned yet.
-    fresh: uint8 (n, 3) values that the event's user, host and address showed for the first time. details: the
-    evidence rows, by event.
+    fresh: uint8 (n, 3) values that the event's user, host and address showed for the first time. learned_us:
+    int64 (n,) time whose weight it is learned with, as a rule its own. details: the evidence rows, by event.
     """
 
     evidence: np.ndarray
@@ -125,6 +125,7 @@ class Scores(NamedTuple):
     top: np.ndarray
     held: np.ndarray
     fresh: np.ndarray
+    learned_us: np.ndarray
     details: Evidence
 
     @property
@@ -580,7 +581,7 @@ class Engine:
             if factor != 1.0:
                 _scale(self.events, factor)
             first = last
-        return Scores(evidence, p_value, top, hold, fresh, details)
+        return Scores(evidence, p_value, top, hold, fresh, batch.time_us, details)
 
     def drop_held(self, batch: Batch) -> np.ndarray:
         """Give up held events that equal events of the batch (time and all columns); bool (n,), which of the
@@ -692,6 +693,7 @@ def concatenated_scores(parts: Sequence[Scores]) -> Scores:
             nothing.astype(np.int16),
             nothing.astype(np.bool_),
             np.zeros((0, 3), np.uint8),
+            np.zeros(0, np.int64),
             _empty_evidence(0),
         )
     starts = np.cumsum([0, *(len(part.evidence) for part in parts)])

@@ -54,6 +54,8 @@ ENTITY_DAY_SCHEMA = pa.schema(
         ("alert", pa.bool_()),
         ("n_events", pa.int64()),
         ("reasons", pa.list_(pa.string())),
+        ("alerted_at", pa.timestamp("us", tz="UTC")),
+        ("entity_risk", pa.float64()),
     ]
 )
 
@@ -109,7 +111,8 @@ def _flattened(table: pa.Table, schema: pa.Schema) -> pa.Table:
         if pa.types.is_list(column.type):
             columns.append(pa.array([" | ".join(items) for items in column.to_pylist()], pa.string()))
         elif pa.types.is_timestamp(column.type):
-            columns.append(pa.array([_iso(moment) for moment in column.to_pylist()], pa.string()))
+            texts = [None if moment is None else _iso(moment) for moment in column.to_pylist()]
+            columns.append(pa.array(texts, pa.string()))
         else:
             columns.append(column)
     return pa.table(columns, schema=schema)
@@ -120,8 +123,9 @@ def _iso(moment: Any) -> str:
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    if "time" in row:
-        row["time"] = _iso(row["time"])
+    for name in ("time", "alerted_at"):
+        if row.get(name) is not None:
+            row[name] = _iso(row[name])
     if "day" in row:
         row["day"] = row["day"].isoformat()
     return row

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from features.reader import FileLedger, Reader
     from models.detector import Detector
     from models.engine import Scores
-    from models.risk import Budget
 
 SCORE_EVENTS = 65_536
 
@@ -97,7 +96,6 @@ def replay(
     sinks: Sequence[Callable[[Batch, list[str], Scores], None]] = (),
     tenant: str = TENANT,
     progress: Progress | None = None,
-    budget: Budget | None = None,
 ) -> tuple[pd.DataFrame, Ledger]:
     """Score files in event time through one detector; returns the entity-days and the ledger.
 
@@ -134,4 +132,4 @@ def replay(
         habits_dropped=detector.baselines.dropped_entries,
     )
     ledger.add_files(reader.ledgers)
-    return detector.entity_days(tenant, budget), ledger
+    return detector.entity_days(tenant), ledger

@@ -30,6 +30,7 @@ LEARNED = "learned"
 _SCHEMA = pa.schema(
     [
         ("time_us", pa.int64()),
+        ("learned_us", pa.int64()),
         ("class_uid", pa.int32()),
         ("held", pa.bool_()),
         ("bytes_in", pa.int64()),
@@ -153,6 +154,7 @@ class LearnedWriter:
         values = self._detector.baselines.values
         columns: list[pa.Array] = [
             pa.array(batch.time_us),
+            pa.array(scores.learned_us),
             pa.array(batch.class_uid, pa.int32()),
             pa.array(scores.held),
             pa.array(batch.bytes_in),
@@ -182,7 +184,8 @@ def batch_of(detector: Detector, table: pa.Table) -> Batch:
         columns[names > 0, len(VALUE_COLUMNS) + kind] = baselines.entities.ids(kind, names[names > 0])
     columns[:, WIDTH - 1] *= table["src_ip_entity"].to_numpy().astype(np.int32)
     return Batch(
-        time_us=table["time_us"].to_numpy(),
+        # what is taken out must have the weight that went in; null in files from before there were two times
+        time_us=pc.coalesce(table["learned_us"], table["time_us"]).to_numpy(),
         class_uid=table["class_uid"].to_numpy(),
         src_ip=columns[:, COLUMN["src_ip"]].copy(),
         columns=columns,

@@ -126,6 +126,7 @@ class World:
             np.full(n, age, np.int32),
             np.zeros((n, CAUSES), np.float32),
             np.zeros((n, MEASURES), np.float32),
+            np.full((n, 2), np.nan, np.float32),
         )
         everything = joined_batches([batch.take(part) for part in rows])
         group = np.repeat(np.arange(n), [len(part) for part in rows])

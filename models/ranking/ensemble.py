@@ -16,6 +16,7 @@ from models.ranking.members import (
     OwnDistances,
     count_space,
     evidence_space,
+    log_distance,
 )
 from models.ranking.profiles import KINDS
 from models.ranking.settings import (
@@ -27,6 +28,8 @@ from models.ranking.settings import (
     HISTOGRAM,
     ISOLATION_FOREST,
     OWN,
+    SESSION_OWN,
+    SESSIONS,
     RankerSettings,
 )
 from models.ranking.tails import Tail
@@ -36,7 +39,9 @@ if TYPE_CHECKING:
     from models.ranking.streaming import HalfSpaces
 
 STREAMED = (*BATCH_MEMBERS, HALF_SPACE_TREES)
-"""Members whose raw scores are made here, the excess apart."""
+"""Members whose raw scores are made here of the day's vectors, the excess apart; the combiner sees these."""
+TAIL_LEAST_ROWS = 60
+"""Past scores below which a tail says nothing: only sessions have so few, in the first days."""
 EXCESS_PRIOR_EVENTS = 20.0
 """Pseudo-observations of an exponential tail exp(-excess), as in `models.calibration`: Markov's bound on a
 likelihood ratio stands in until there is history.
@@ -125,12 +130,18 @@ class Ensemble:
     def raw(
         self, days: DayTable, z: np.ndarray, streams: list[HalfSpaces], *, own_place: bool = False
     ) -> dict[str, np.ndarray]:
-        """Raw scores, float64 (n,), of every member that takes part but the combiner.
+        """Raw scores, float64 (n,), of every member that takes part but the combiner; NaN where it has
+        nothing to go by.
 
         own_place: these days (or those they were made of) are in the history that was fitted.
         """
         members = [name for name in STREAMED if self.settings.on(name)]
         raw = {name: np.zeros(len(days.day)) for name in members}
+        for column, name in enumerate(SESSIONS):
+            if self.settings.on(name):
+                raw[name] = days.sessions[:, column].astype(np.float64)
+        if self.settings.on(SESSION_OWN):
+            raw[SESSION_OWN] = np.full(len(days.day), np.nan)
         evidence, counts = evidence_space(days), count_space(days, z)
         for number, kind in enumerate(self.kinds):
             rows = np.flatnonzero(days.kind == number)
@@ -140,7 +151,7 @@ class Ensemble:
                 if name in kind.neighbours:
                     raw[name][rows] = kind.neighbours[name].score(points[rows], own_place=own_place)
             for name, own in kind.own.items():
-                raw[name][rows] = own.score(days.entity[rows], raw[OWN[name]][rows])
+                raw[name][rows] = own.score(days.entity[rows], _strangeness(name, raw)[rows])
             if kind.histogram is not None:
                 raw[HISTOGRAM][rows] = kind.histogram.score(z[rows])
             if kind.forest is not None:
@@ -155,12 +166,11 @@ class Ensemble:
         """Learn each entity's own distances from the days that were fitted, and score those days by them."""
         for number, kind in enumerate(self.kinds):
             rows = np.flatnonzero(days.kind == number)
-            for name, distance in OWN.items():
+            for name in OWN:
                 if name in raw:
-                    kind.own[name] = OwnDistances.fitted(days.entity[rows], raw[distance][rows])
-                    raw[name][rows] = kind.own[name].score(
-                        days.entity[rows], raw[distance][rows], own_place=True
-                    )
+                    x = _strangeness(name, raw)[rows]
+                    kind.own[name] = OwnDistances.fitted(days.entity[rows], x)
+                    raw[name][rows] = kind.own[name].score(days.entity[rows], x, own_place=True)
 
     def renumber(self, entities: np.ndarray) -> None:
         """Follow a renumbering (old id -> new id, 0: gone)."""
@@ -175,17 +185,27 @@ class Ensemble:
         """Learn what each member usually says of each kind."""
         for number, kind in enumerate(self.kinds):
             rows = np.flatnonzero(days.kind == number)
-            kind.tails = {name: Tail.fitted(raw[name][rows], weights[rows]) for name in raw}
+            kind.tails = {}
+            for name in raw:
+                known = rows[np.isfinite(raw[name][rows])]
+                if len(known) == len(rows) or len(known) >= TAIL_LEAST_ROWS:
+                    kind.tails[name] = Tail.fitted(raw[name][known], weights[known])
 
     def nats(self, days: DayTable, raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Raw scores as nats among past days of the kind."""
-        nats = {name: np.zeros(len(days.day)) for name in raw}
+        """Raw scores as nats among past days of the kind; NaN where there is no score or no past."""
+        nats = {name: np.full(len(days.day), np.nan) for name in raw}
         for number, kind in enumerate(self.kinds):
             rows = np.flatnonzero(days.kind == number)
             for name, scores in raw.items():
-                if len(rows) and name in kind.tails:
-                    nats[name][rows] = kind.tails[name].of(scores[rows])
+                known = rows[np.isfinite(scores[rows])]
+                if len(known) and name in kind.tails:
+                    nats[name][known] = kind.tails[name].of(scores[known])
         return nats
+
+
+def _strangeness(name: str, raw: dict[str, np.ndarray]) -> np.ndarray:
+    """What a member of OWN compares, float64 (n,)."""
+    return raw[OWN[name]] if name == SESSION_OWN else log_distance(raw[OWN[name]])
 
 
 def features(days: DayTable, z: np.ndarray, nats: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -201,7 +221,7 @@ def features(days: DayTable, z: np.ndarray, nats: dict[str, np.ndarray]) -> tupl
         np.log1p(evidence.sum(1))[:, None],
         (evidence > 0).sum(1)[:, None],
         np.log1p(strongest)[:, None],
-        *(np.asarray(nats[name])[:, None] for name in STREAMED if name in nats),
+        *(np.nan_to_num(nats[name])[:, None] for name in STREAMED if name in nats),
     ]
     free = [
         z.astype(np.float64),

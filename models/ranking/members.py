@@ -58,14 +58,17 @@ class Neighbours:
         float32 (m, D) past days.
     neighbours
         How many the distance is averaged over; fewer where there are fewer.
+    spread
+        Added to every column's own spread: differences that small say little.
     """
 
     reference: np.ndarray
     neighbours: int
+    spread: float = LEAST_SPREAD
 
     def _scale(self) -> np.ndarray:
         """Every column by its own spread, so that none outweighs the others by its unit."""
-        return np.asarray(1.0 / (self.reference.std(0, dtype=np.float64) + LEAST_SPREAD), np.float32)
+        return np.asarray(1.0 / (self.reference.std(0, dtype=np.float64) + self.spread), np.float32)
 
     def score(self, points: np.ndarray, *, own_place: bool = False) -> np.ndarray:
         """float64 (n,) mean distances. own_place: the points (or what they were made of) are among the
@@ -85,14 +88,17 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class OwnDistances:
-    """How far from everything an entity usually is: some (a server, a service) lie apart on every day.
+    """How strange an entity usually is: some (a server, a service) lie apart on every day.
+
+    What is compared is any number that grows with strangeness: the logarithm of a distance (`log_distance`),
+    or nats.
 
     Attributes
     ----------
     entities
         int64 (k,) ids, ascending.
     sums
-        float64 (k, 3): days, sum and sum of squares of ln(distance) about the kind's mean.
+        float64 (k, 3): days, sum and sum of squares about the kind's mean.
     level
         float64 (2,): mean and standard deviation of the kind.
     """
@@ -102,9 +108,10 @@ class OwnDistances:
     level: np.ndarray
 
     @classmethod
-    def fitted(cls, entity: np.ndarray, distance: np.ndarray) -> OwnDistances:
-        """Of past days; O(n log n)."""
-        x = np.log(distance + NEAR)
+    def fitted(cls, entity: np.ndarray, x: np.ndarray) -> OwnDistances:
+        """Of past days, NaN left out; O(n log n)."""
+        known = np.isfinite(x)
+        entity, x = entity[known], x[known]
         level = np.array([x.mean(), x.std()]) if len(x) else np.array([0.0, 1.0])
         entities, place = np.unique(entity.astype(np.int64), return_inverse=True)
         x = x - level[0]
@@ -113,12 +120,12 @@ class OwnDistances:
         )
         return cls(entities, sums.reshape(len(entities), 3), level)
 
-    def score(self, entity: np.ndarray, distance: np.ndarray, *, own_place: bool = False) -> np.ndarray:
-        """float64 (n,): standard deviations above the entity's own mean, shrunk to the kind's.
+    def score(self, entity: np.ndarray, x: np.ndarray, *, own_place: bool = False) -> np.ndarray:
+        """float64 (n,): standard deviations above the entity's own mean, shrunk to the kind's; NaN of NaN.
 
         own_place: these very days were fitted, and each leaves itself out.
         """
-        x = np.log(distance + NEAR) - self.level[0]
+        x = x - self.level[0]
         sums = np.zeros((len(x), 3))
         if len(self.entities):
             at = np.minimum(np.searchsorted(self.entities, entity), len(self.entities) - 1)
@@ -132,6 +139,11 @@ class OwnDistances:
         variance = (squares + OWN_DAYS * OWN_SHARE * spread**2) / (days + OWN_DAYS) - mean**2
         deviation = np.sqrt(np.maximum(variance, (OWN_FLOOR * spread) ** 2 + 1e-12))
         return np.asarray(np.round((x - mean) / deviation, DIGITS), np.float64)
+
+
+def log_distance(distance: np.ndarray) -> np.ndarray:
+    """Logarithms of distances, float64, with a floor for those that are practically 0."""
+    return np.asarray(np.log(distance + NEAR), np.float64)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ evidence does.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,10 +30,9 @@ from models.ranking.profiles import KINDS, Profiles
 from models.ranking.settings import COMBINER, EXCESS, HALF_SPACE_TREES, OWN, RankerSettings, RankScores
 from models.ranking.streaming import DriftWatch, HalfSpaces
 from models.ranking.tails import Tail
+from models.ranking.threads import one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from models.ranking.sample import EventSample
     from models.ranking.settings import WhatIf
 
@@ -57,15 +55,6 @@ class FitReport(NamedTuple):
     distorted: int
     separation: dict[str, float]
     drifted: tuple[str, ...]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums over threads round in the order in which threads end; one thread gives the same bits each time."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    with threadpool_limits(limits=1):
-        yield
 
 
 class Ranker:
@@ -158,7 +147,7 @@ class Ranker:
             return
         scores = self.score(DayTable(*(array[trusted] for array in days)))
         for name, nats in (*scores.members.items(), ("risk", scores.risk)):
-            if self._watches.setdefault(name, DriftWatch()).learn(nats):
+            if self._watches.setdefault(name, DriftWatch()).learn(nats[np.isfinite(nats)]):
                 self._drifted.add(name)
 
     def _fit_excess(self, history: DayHistory) -> None:
@@ -183,7 +172,7 @@ class Ranker:
         if self._history is None or not len(self._history):
             return FitReport(0, 0, {}, drifted)
         past = self._history.past
-        with _one_thread():
+        with one_thread():
             ensemble = Ensemble.fitted(settings, past)
             real = past.take(chosen_rows(past.days, settings.reference_rows, settings.seed))
             weights = self._recency(real.days.day)
@@ -210,13 +199,22 @@ class Ranker:
         return FitReport(len(weights), 0 if made is None else len(made.strange), separation, drifted)
 
     def _combined(self, nats: dict[str, np.ndarray], rows: int) -> np.ndarray:
-        """Weighted mean of the members' nats, float64 (rows,)."""
-        weights = {name: weight for name, weight in self.settings.weights if name in nats and weight > 0}
-        weights = weights or dict.fromkeys(nats, 1.0)
-        total = np.zeros(rows)
-        for name, weight in weights.items():
-            total += weight * nats[name]
-        return total / max(sum(weights.values()), 1e-300)
+        """Weighted mean of the nats of the members that have a say, float64 (rows,); of all members where
+        none of those with a weight has.
+        """
+        chosen = {name: weight for name, weight in self.settings.weights if name in nats and weight > 0}
+        mean = np.zeros(rows)
+        open_rows = np.ones(rows, np.bool_)
+        for weights in (chosen, dict.fromkeys(nats, 1.0)):
+            total, weight_of = np.zeros(rows), np.zeros(rows)
+            for name, weight in weights.items():
+                known = np.isfinite(nats[name])
+                total[known] += weight * nats[name][known]
+                weight_of[known] += weight
+            said = open_rows & (weight_of > 0)
+            mean[said] = total[said] / weight_of[said]
+            open_rows &= ~said
+        return mean
 
     # ------------------------------------------------------------------------------------------------- score
 
@@ -237,7 +235,7 @@ class Ranker:
             if EXCESS in members:
                 members[EXCESS] = alone
             return RankScores(alone, members)
-        with _one_thread():
+        with one_thread():
             z = self._profiles.z(days)
             nats = self._ensemble.nats(days, self._ensemble.raw(days, z, self._streams))
             if self._combiners:
@@ -359,7 +357,7 @@ class Ranker:
                 (own[f"reference_evidence_{kind}"].copy(), own[f"reference_counts_{kind}"].copy())
                 for kind in range(KINDS)
             ]
-            with _one_thread():
+            with one_thread():
                 ranker._ensemble = Ensemble(settings, references)
             for number, kind in enumerate(ranker._ensemble.kinds):
                 kind.own = {

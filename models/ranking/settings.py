@@ -23,10 +23,16 @@ HISTOGRAM = "histogram"
 ISOLATION_FOREST = "isolation_forest"
 HALF_SPACE_TREES = "half_space_trees"
 COMBINER = "combiner"
-OWN = {EVIDENCE_OWN: EVIDENCE_NEIGHBOURS, COUNT_OWN: COUNT_NEIGHBOURS}
-"""Members that compare a distance with the entity's own past distances, and whose distance that is."""
+SESSION = "session"
+NEW_SESSION = "new_session"
+SESSION_OWN = "session_own"
+OWN = {EVIDENCE_OWN: EVIDENCE_NEIGHBOURS, COUNT_OWN: COUNT_NEIGHBOURS, SESSION_OWN: SESSION}
+"""Members that compare what another one says with what it usually says of the entity, and whose word that is.
+"""
 BATCH_MEMBERS = (EVIDENCE_NEIGHBOURS, COUNT_NEIGHBOURS, EVIDENCE_OWN, COUNT_OWN, HISTOGRAM, ISOLATION_FOREST)
-MEMBERS = (EXCESS, *BATCH_MEMBERS, HALF_SPACE_TREES, COMBINER)
+SESSIONS = (SESSION, NEW_SESSION)
+"""Members that look at sessions, in the order of the columns of `models.days.DayTable.sessions`."""
+MEMBERS = (EXCESS, *BATCH_MEMBERS, HALF_SPACE_TREES, *SESSIONS, SESSION_OWN, COMBINER)
 BOOSTING, LOGISTIC = "boosting", "logistic"
 
 
@@ -52,21 +58,17 @@ class WhatIf(Protocol):
 
 
 class RankScores(NamedTuple):
-    """risk: float64 (n,) nats, 0 for nothing unusual. members: name -> float64 (n,) nats of each member."""
+    """risk: float64 (n,) nats, 0 for nothing unusual. members: name -> float64 (n,) nats of each member, NaN
+    where it has nothing to go by.
+    """
 
     risk: np.ndarray
     members: dict[str, np.ndarray]
 
 
 def _default_weights() -> tuple[tuple[str, float], ...]:
-    # chosen on three simulated organisations (docs/decisions.md); none of them is used for a published figure
-    return (
-        (COMBINER, 1.0),
-        (EVIDENCE_NEIGHBOURS, 1.0),
-        (EVIDENCE_OWN, 1.0),
-        (COUNT_NEIGHBOURS, 2.0),
-        (COUNT_OWN, 2.0),
-    )
+    # chosen on four simulated organisations (docs/decisions.md); none of them is used for a published figure
+    return ((COMBINER, 1.0), (SESSION, 1.0), (SESSION_OWN, 1.0), (NEW_SESSION, 1.0))
 
 
 @dataclass(frozen=True)

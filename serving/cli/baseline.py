@@ -21,7 +21,11 @@ def command() -> None:
 @click.option("--values", default=5, show_default=True, help="Values shown of each behaviour.")
 @click.option("--csv", "as_csv", is_flag=True, help="The whole baseline as CSV on standard output.")
 def show(entity: str, state: Path, behaviour: str | None, values: int, as_csv: bool) -> None:
-    """Print the habits of ENTITY (a user, host or source address), usual values first with their share."""
+    """Print the habits of ENTITY (a user, host or source address), usual values first with their share, and
+    its risk with decay.
+    """
+    import numpy as np
+
     from features.errors import InputError
     from models.detector import Detector
     from serving.text import printable
@@ -45,6 +49,11 @@ def show(entity: str, state: Path, behaviour: str | None, values: int, as_csv: b
         part = frame[frame["entity_kind"] == kind]
         group = baselines.group_name(entity_id)
         click.echo(f"{kind} {printable(name)}" + (f", peers: {printable(group)}" if group else ""))
+        risk = detector.entity_risks(np.array([entity_id]))
+        click.echo(
+            f"  entity risk {risk.risk[0]:.1f}: evidence of the last day or so {risk.day[0]:.1f},"
+            f" of the last week or so {risk.week[0]:.1f} nats"
+        )
         for shown, habits in part.groupby("behaviour", sort=False):
             usual = ", ".join(
                 f"{printable(str(row.value))} {row.share:.0%}" for row in habits.head(values).itertuples()

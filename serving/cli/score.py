@@ -97,6 +97,7 @@ def run(options: Options) -> tuple[pd.DataFrame, Ledger]:
     with ExitStack() as stack:
         state = stack.enter_context(opened(options.state)) if options.state is not None else None
         detector = state.detector if state is not None else Detector()
+        detector.alerts.controller.budget = Budget(options.budget)
         reader = detector.reader(
             source=options.source, make_decoder=mapping.decoder if mapping is not None else None
         )
@@ -117,7 +118,6 @@ def run(options: Options) -> tuple[pd.DataFrame, Ledger]:
             logs,
             sinks=[sink.add for sink in (out, learned) if sink is not None],
             progress=progress,
-            budget=Budget(options.budget),
         )
         ledger.skipped = skipped
         if out is not None:

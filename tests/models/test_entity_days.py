@@ -15,7 +15,8 @@ from features.measures import COUNTS
 from models.activity import DayCounts
 from models.calibration import THRESHOLD_NATS
 from models.channels import Channels
-from models.days import REASONS, ROLLOUT_ENTITIES, DayBook
+from models.day_frame import REASONS
+from models.days import ROLLOUT_ENTITIES, DayBook
 from models.engine import Engine, Evidence, Scores
 from models.risk import Budget
 from tests.batches import DAY_US, START_US, batch, in_groups, pieces, story
@@ -47,7 +48,8 @@ def frame_of(baselines, parts, budget=None):
 def test_a_frame_has_the_promised_columns_and_order():
     frame = frame_of(*scored(1))
     assert list(frame.columns) == [
-        "tenant", "entity_kind", "entity", "day", "risk", "alert", "n_events", "reasons",
+        "tenant", "entity_kind", "entity", "day", "risk", "alert", "n_events", "reasons", "alerted_at",
+        "entity_risk",
     ]  # fmt: skip
     assert (frame["risk"] > 0).any()
     assert frame["day"].is_monotonic_decreasing
@@ -72,7 +74,7 @@ def test_the_order_of_batches_does_not_matter(seed, order):
     jumbled = [parts[index] for index in np.random.default_rng(order).permutation(len(parts))]
     other = frame_of(baselines, jumbled)
     for column in frame.columns.drop(["reasons", "risk"]):
-        assert frame[column].tolist() == other[column].tolist()
+        assert frame[column].equals(other[column])
     np.testing.assert_allclose(frame["risk"], other["risk"], rtol=1e-12)
 
 
@@ -140,7 +142,9 @@ def one_day(gains: list[tuple[int, int, float]]):
     )
     empty = np.zeros(len(gains))
     days = book(baselines)
-    days.add(everything, Scores(empty, empty, empty, empty, np.zeros((len(gains), 3), np.uint8), details))
+    days.add(
+        everything, Scores(empty, empty, empty, empty, np.zeros((len(gains), 3), np.uint8), empty, details)
+    )
     return days.frame("acme").iloc[0]
 
 
@@ -195,7 +199,7 @@ def rollout(gains: list[float], *, values: list[int] | None = None, behaviour: i
     )
     empty = np.zeros(count)
     days = book(baselines)
-    days.add(everything, Scores(empty, empty, empty, empty, np.zeros((count, 3), np.uint8), details))
+    days.add(everything, Scores(empty, empty, empty, empty, np.zeros((count, 3), np.uint8), empty, details))
     users = everything.columns[:, -3].astype(np.int64)
     so_far = DayCounts(users, np.zeros(count, np.int8), np.zeros((count, len(COUNTS))))
     table = days.vectors(START_US // DAY_US, so_far, np.zeros(baselines.entities.end, np.int32))

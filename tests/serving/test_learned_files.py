@@ -22,12 +22,15 @@ START = datetime.fromtimestamp(batches.START_US / 1e6, UTC)
 
 
 def learned(state: State) -> Batch:
-    """A batch with volumes that the state has scored, learned and kept."""
+    """A batch with volumes that the state has scored, learned and kept, with the times of its weights."""
     made = batches.batch(state.detector.baselines, batches.story(3, 60, people=3))
     made = made._replace(bytes_in=np.arange(60), bytes_out=np.full(60, 1 << 53))
     with state.learning() as writer:
-        writer.add(made, [], state.detector.score_learn(made))
-    return made
+        scores = state.detector.score_learn(made)
+        writer.add(made, [], scores)
+    # a day of one event is not trusted at once, and is learned as of the time that is
+    assert (scores.learned_us != made.time_us).any()
+    return made._replace(time_us=scores.learned_us)
 
 
 def test_a_learned_file_gives_back_the_batch_it_was_written_from(tmp_path: Path) -> None:

@@ -205,8 +205,8 @@ def _hits(
         )
         for row in mine:
             began = truth.marks[keys[row]][number]
-            crossed = int(ranking.crossed_ms[row])
-            shown = (keys[row][2] + 1) * DAY_MS if crossed < 0 else max(crossed, began)
+            alerted = int(ranking.alerted_ms[row])
+            shown = (keys[row][2] + 1) * DAY_MS if alerted < 0 else max(alerted, began)
             hits.append(
                 Hit(
                     index,

@@ -22,8 +22,8 @@ class Ranking(NamedTuple):
     """Entity-days of users and hosts with their scores, one row each.
 
     kind: (n,) "user" or "host". name: (n,) text. day: (n,) int64 days since 1970-01-01 UTC. score: (n,)
-    float64, higher is stranger. crossed_ms: (n,) int64, when the score first came among the day's shown (ms
-    since epoch; -1: known at the end of the day only). tail: (n,) float64 probability that an ordinary
+    float64, higher is stranger. alerted_ms: (n,) int64, when the entity-day was raised (ms since epoch; -1:
+    known at the end of the day only). tail: (n,) float64 probability that an ordinary
     entity-day is as strange (nan: the method states none).
     """
 
@@ -31,7 +31,7 @@ class Ranking(NamedTuple):
     name: np.ndarray
     day: np.ndarray
     score: np.ndarray
-    crossed_ms: np.ndarray
+    alerted_ms: np.ndarray
     tail: np.ndarray
 
     def take(self, rows: np.ndarray) -> Ranking:
@@ -49,7 +49,7 @@ def ranking_of(frame: pd.DataFrame, score: str = "score") -> Ranking:
     Parameters
     ----------
     frame
-        Columns entity_kind, entity, day (date, text or timestamp, UTC) and the score's; optionally crossed_at
+        Columns entity_kind, entity, day (date, text or timestamp, UTC) and the score's; optionally alerted_at
         (timestamp, UTC if naive; missing: known at the end of the day) and tail (probability). Rows of other
         entity kinds are left out.
     score
@@ -77,14 +77,14 @@ def ranking_of(frame: pd.DataFrame, score: str = "score") -> Ranking:
     if not np.isfinite(values).all():
         raise InputError(f"the score column {score!r} holds missing or infinite values; give finite numbers")
     day = pd.to_datetime(frame["day"]).to_numpy("datetime64[D]").astype(np.int64)
-    crossed = np.full(len(frame), MISSING)
-    if "crossed_at" in frame.columns:
-        stamps = pd.to_datetime(frame["crossed_at"], utc=True)
+    alerted = np.full(len(frame), MISSING)
+    if "alerted_at" in frame.columns:
+        stamps = pd.to_datetime(frame["alerted_at"], utc=True)
         known = stamps.notna().to_numpy()
-        crossed[known] = stamps[known].dt.tz_localize(None).to_numpy("datetime64[ms]").astype(np.int64)
+        alerted[known] = stamps[known].dt.tz_localize(None).to_numpy("datetime64[ms]").astype(np.int64)
     tail = frame["tail"].to_numpy(np.float64) if "tail" in frame.columns else np.full(len(frame), np.nan)
     return Ranking(
-        frame["entity_kind"].to_numpy(object), frame["entity"].to_numpy(object), day, values, crossed, tail
+        frame["entity_kind"].to_numpy(object), frame["entity"].to_numpy(object), day, values, alerted, tail
     )
 
 
@@ -129,4 +129,4 @@ def perfect(ranking: Ranking, truth: Truth) -> Ranking:
             best = max(best, 1.0 / (1.0 + turn) + 1e-3 / float(labelled_days[number]))
         score[row] = best
     unknown = np.full(len(score), MISSING)
-    return ranking._replace(score=score, crossed_ms=unknown, tail=np.full(len(score), np.nan))
+    return ranking._replace(score=score, alerted_ms=unknown, tail=np.full(len(score), np.nan))

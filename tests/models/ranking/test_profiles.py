@@ -15,6 +15,7 @@ def days(entities, counts, day, kind=0):
         np.full(n, 50, np.int32),
         np.zeros((n, 1), np.float32),
         np.array(counts, np.float32).reshape(n, -1),
+        np.full((n, 2), np.nan, np.float32),
     )
 
 

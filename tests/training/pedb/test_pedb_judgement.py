@@ -135,11 +135,11 @@ def test_time_to_detection_runs_from_the_campaigns_first_event_to_when_it_is_sho
     labels = [label("a", "u3", -2, at="06:00:00"), label("a", "u99", 1, at="05:00:00")]
     by_day = judged(scores, labels, last=2)
     assert metrics.detection_hours(by_day, budget=1, protocol=PROTOCOL).tolist() == [24 * 4 - 6]
-    crossed = [pd.Timestamp("2026-03-03T09:30:00Z") if key == ("u99", 1) else pd.NaT for key in scores]
-    live = judged(scores, labels, last=2, crossed_at=crossed)
+    alerted = [pd.Timestamp("2026-03-03T09:30:00Z") if key == ("u99", 1) else pd.NaT for key in scores]
+    live = judged(scores, labels, last=2, alerted_at=alerted)
     assert metrics.detection_hours(live, budget=1, protocol=PROTOCOL).tolist() == [24 * 3 - 6 + 9.5]
     early = [pd.Timestamp("2026-03-03T01:00:00Z") if key == ("u99", 1) else pd.NaT for key in scores]
-    before = judged(scores, labels, last=2, crossed_at=early)
+    before = judged(scores, labels, last=2, alerted_at=early)
     assert metrics.detection_hours(before, budget=1, protocol=PROTOCOL).tolist() == [24 * 3 - 6 + 5]
 
 

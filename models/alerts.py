@@ -1,0 +1,241 @@
+"""When alerts are raised: the day's ranking, looked at again and again as the day goes.
+
+At every mark (each EVERY_HOURS of event time) the entity-days so far are ranked; those whose risk has reached
+the controller's line (`models.budget`) are raised, the highest first, while the day's cap allows. A day that
+closes below its quota raises its highest ones then. What is raised stays raised, though its risk may fall.
+Marks are moments of event time: how events are cut into batches changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from features.baselines import DAY_US
+from models.budget import Controller
+
+if TYPE_CHECKING:
+    from models.days import DayTable
+    from models.risk import Budget
+
+EVERY_HOURS = 3
+"""A look at a day costs about as much as its closing, and most of that whatever the number of entities."""
+NEVER = -1
+
+
+class Raised(NamedTuple):
+    """Entity-days that were raised: key (entity << 32 | day, ascending), moment (microseconds since 1970,
+    UTC), and whether it paged.
+    """
+
+    key: np.ndarray
+    at_us: np.ndarray
+    paged: np.ndarray
+
+
+class AlertBook:
+    """Alerts of one tenant, and what its open day has come to.
+
+    Parameters
+    ----------
+    budget
+        Default: `Budget()`.
+    every_hours
+        Hours of event time between marks, 1 to 24; 24 raises at the end of the day only.
+    """
+
+    def __init__(self, budget: Budget | None = None, every_hours: int = EVERY_HOURS) -> None:
+        self.controller = Controller(budget)
+        self.every_hours = every_hours
+        self._raised: list[Raised] = []
+        self._open()
+
+    def _open(self) -> None:
+        self._entity = np.zeros(0, np.int64)
+        self._events = np.zeros(0, np.int64)
+        self._peak = np.zeros(0)
+        self._at_us = np.zeros(0, np.int64)
+        self._paged = np.zeros(0, np.bool_)
+
+    # -------------------------------------------------------------------------------------------------- marks
+
+    def mark_after(self, time_us: int) -> int:
+        """The first mark after a moment, microseconds; the end of a day is one."""
+        step = self.every_hours * DAY_US // 24
+        midnight = time_us // DAY_US * DAY_US
+        return min(midnight + ((time_us - midnight) // step + 1) * step, midnight + DAY_US)
+
+    def marks(self, time_us: np.ndarray) -> np.ndarray:
+        """Number of the last mark at or before each time; -1 before there was a time."""
+        step = self.every_hours * DAY_US // 24
+        number = time_us // DAY_US * 24 + time_us % DAY_US // step
+        return np.where(time_us < 0, np.int64(-1), number)
+
+    @property
+    def watches(self) -> bool:
+        """Whether marks can raise anything yet."""
+        return self.controller.settled
+
+    def due(self, days: DayTable) -> np.ndarray:
+        """Rows of today's entity-days that a mark has to look at: not raised, and more events than at the
+        last one.
+        """
+        at, known = self._places(days.entity.astype(np.int64))
+        before = np.where(known, self._events[at], 0) if len(self._entity) else np.zeros(len(at), np.int64)
+        raised = known & (self._at_us[at] != NEVER) if len(self._entity) else np.zeros(len(at), np.bool_)
+        return np.flatnonzero((days.n_events > before) & ~raised)
+
+    def mark(self, at_us: int, days: DayTable, risk: np.ndarray, entities: int) -> None:
+        """Raise what has come up to the line, as of a mark.
+
+        days: entity-days of the open day so far, or some of them. risk: float64 (n,) of them. entities: seen
+        so far today.
+        """
+        self._take(days, risk)
+        self._raise_above_line(at_us, days, risk, entities)
+
+    def close(self, at_us: int, day: int, days: DayTable, risk: np.ndarray) -> None:
+        """The day is over: its last mark (at_us), then what is left of the quota. days: all of its
+        entity-days.
+        """
+        self._take(days, risk)
+        self._raise_above_line(at_us, days, risk, len(risk))
+        for row in self._left(days, risk):
+            self._raise(int(days.entity[row]), (day + 1) * DAY_US, paged=False)
+        nominal = self.controller.budget.alerts(len(risk))
+        raised = self._at_us != NEVER
+        self.controller.close(
+            day,
+            nominal,
+            int((raised & ~self._paged).sum()),
+            int(self._paged.sum()),
+            self._peak[~self._paged],
+        )
+        self._raised.append(self._so_far(day))
+        self._open()
+
+    def _take(self, days: DayTable, risk: np.ndarray) -> None:
+        """Events and highest risk so far."""
+        entity = days.entity.astype(np.int64)
+        fresh = entity[~self._places(entity)[1]]
+        if len(fresh):
+            joined = np.concatenate([self._entity, fresh])
+            order = np.argsort(joined, kind="stable")
+            more = len(fresh)
+            self._entity = joined[order]
+            self._events = np.append(self._events, np.zeros(more, np.int64))[order]
+            self._peak = np.append(self._peak, np.zeros(more))[order]
+            self._at_us = np.append(self._at_us, np.full(more, NEVER))[order]
+            self._paged = np.append(self._paged, np.zeros(more, np.bool_))[order]
+        at = self._places(entity)[0]
+        self._events[at] = days.n_events
+        self._peak[at] = np.maximum(self._peak[at], risk)
+
+    def _places(self, entity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if not len(self._entity):
+            return np.zeros(len(entity), np.int64), np.zeros(len(entity), np.bool_)
+        at = np.minimum(np.searchsorted(self._entity, entity), len(self._entity) - 1)
+        return at, self._entity[at] == entity
+
+    def _order(self, days: DayTable, risk: np.ndarray) -> np.ndarray:
+        """Rows by risk, the highest first; equal ones by kind, then by more events, then by id."""
+        return np.lexsort((days.entity, -days.n_events, days.kind, -risk))
+
+    def _raise_above_line(self, at_us: int, days: DayTable, risk: np.ndarray, entities: int) -> None:
+        nominal = self.controller.nominal(entities)
+        line = self.controller.line(nominal)
+        if not np.isfinite(line):
+            return
+        left = self.controller.allowed(nominal) - self._spent()
+        for row in self._order(days, risk).tolist():
+            if risk[row] < line or risk[row] <= 0:
+                break
+            at = self._places(days.entity[row : row + 1].astype(np.int64))[0][0]
+            if self._at_us[at] != NEVER:
+                continue
+            pages = bool(risk[row] >= self.controller.budget.page_nats)
+            if pages or left > 0:
+                self._raise(int(days.entity[row]), at_us, paged=pages)
+                left -= not pages
+
+    def _left(self, days: DayTable, risk: np.ndarray) -> list[int]:
+        """Rows that fill up the quota if the day ends now."""
+        nominal = self.controller.budget.alerts(len(risk))
+        left = self.controller.quota(nominal) - self._spent()
+        at, known = self._places(days.entity.astype(np.int64))
+        raised = known & (self._at_us[at] != NEVER) if len(self._entity) else np.zeros(len(risk), np.bool_)
+        rows = [row for row in self._order(days, risk).tolist() if risk[row] > 0 and not raised[row]]
+        return rows[: max(left, 0)]
+
+    def _spent(self) -> int:
+        return int(((self._at_us != NEVER) & ~self._paged).sum())
+
+    def _raise(self, entity: int, at_us: int, *, paged: bool) -> None:
+        at = int(np.searchsorted(self._entity, entity))
+        self._at_us[at] = at_us
+        self._paged[at] = paged
+
+    def _so_far(self, day: int) -> Raised:
+        rows = np.flatnonzero(self._at_us != NEVER)
+        return Raised(self._entity[rows] << 32 | day, self._at_us[rows], self._paged[rows])
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    def moments(self, key: np.ndarray, today: int) -> np.ndarray:
+        """When entity-days were raised, int64 (n,) microseconds, NEVER if not. key: entity << 32 | day."""
+        out = np.full(len(key), NEVER)
+        for raised in (*self._raised, self._so_far(today)):
+            if len(raised.key):
+                at = np.minimum(np.searchsorted(raised.key, key), len(raised.key) - 1)
+                found = raised.key[at] == key
+                out[found] = raised.at_us[at[found]]
+        return out
+
+    def forget(self, day: int) -> None:
+        """Drop the moments of days before this one."""
+        self._raised = [
+            raised for raised in self._raised if len(raised.key) and raised.key[0] & 0xFFFFFFFF >= day
+        ]
+
+    def would_fill(self, days: DayTable, risk: np.ndarray) -> np.ndarray:
+        """Entities (ids) of the open day that would be raised if it ended now, beside those that were."""
+        return days.entity[np.array(self._left(days, risk), np.int64)].astype(np.int64)
+
+    # -------------------------------------------------------------------------------------------------- state
+
+    def held_ids(self) -> np.ndarray:
+        """Entity ids that are still needed here."""
+        return np.concatenate([self._entity, *(raised.key >> 32 for raised in self._raised)])
+
+    def renumber(self, entities: np.ndarray) -> None:
+        """Follow a renumbering of entities (old id -> new id)."""
+        order = np.argsort(entities[self._entity], kind="stable")
+        self._entity = entities[self._entity][order].astype(np.int64)
+        for name in ("_events", "_peak", "_at_us", "_paged"):
+            setattr(self, name, getattr(self, name)[order])
+        moved = []
+        for raised in self._raised:
+            key = entities[raised.key >> 32].astype(np.int64) << 32 | raised.key & 0xFFFFFFFF
+            order = np.argsort(key, kind="stable")
+            moved.append(Raised(key[order], raised.at_us[order], raised.paged[order]))
+        self._raised = moved
+
+    def export(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and settings of a checkpoint: the controller and the open day."""
+        arrays, state = self.controller.export()
+        own = {
+            name: getattr(self, f"_{name}").copy() for name in ("entity", "events", "peak", "at_us", "paged")
+        }
+        arrays = {f"budget_{name}": array for name, array in arrays.items()} | own
+        return arrays, {"controller": state, "every_hours": self.every_hours}
+
+    @classmethod
+    def restored(cls, arrays: dict[str, np.ndarray], state: dict[str, Any]) -> AlertBook:
+        """The book that was exported."""
+        book = cls(every_hours=int(state["every_hours"]))
+        budget = {k.removeprefix("budget_"): v for k, v in arrays.items() if k.startswith("budget_")}
+        book.controller = Controller.restored(budget, state["controller"])
+        for name in ("entity", "events", "peak", "at_us", "paged"):
+            setattr(book, f"_{name}", arrays[name].copy())
+        return book

@@ -1,0 +1,133 @@
+"""Entity-days as a table for people: reasons in words, alerts, the strangest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.behaviours import ENTITY_KINDS
+from models.alerts import NEVER
+from models.explain import reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from features.baselines import Baselines
+    from models.alerts import AlertBook
+    from models.channels import Channels
+    from models.days import DayTable, Findings
+    from models.risk import Budget
+
+REASONS = 5
+"""Reasons kept for an entity-day."""
+COUNT_REASONS = 2
+"""Reasons that are counts, while there are others."""
+
+
+def unsorted_frame(
+    baselines: Baselines,
+    tenant: str,
+    keys: np.ndarray,
+    counts: np.ndarray,
+    evidence: np.ndarray,
+    ranked: Sequence[tuple[DayTable, np.ndarray, np.ndarray]],
+    reasons: list[list[str]],
+) -> pd.DataFrame:
+    """One row a key (entity << 32 | day, ascending), without alerts; see `models.days.DayBook.frame`.
+
+    counts: events. evidence: risk of what was never ranked. ranked: entity-days with risk and entity risk.
+    """
+    import pandas as pd
+
+    risk, entity_risk = evidence.copy(), np.full(len(keys), np.nan)
+    for table, found, found_of_entity in ranked:
+        at = np.searchsorted(keys, table.entity.astype(np.int64) << 32 | table.day)
+        risk[at] = found
+        entity_risk[at] = found_of_entity
+    entity = keys >> 32
+    return pd.DataFrame(
+        {
+            "tenant": tenant,
+            "entity_kind": np.array(ENTITY_KINDS, object)[baselines.entities.kind[entity]],
+            "entity": baselines.values.many(baselines.entities.name[entity]),
+            "day": pd.to_datetime(keys & 0xFFFFFFFF, unit="D").date,
+            "risk": risk,
+            "alert": np.zeros(len(keys), np.bool_),
+            "n_events": counts,
+            "reasons": reasons,
+            "alerted_at": _moments(np.full(len(keys), NEVER)),
+            "entity_risk": entity_risk,
+        }
+    )
+
+
+def _moments(at_us: np.ndarray) -> pd.api.extensions.ExtensionArray:
+    """Moments in UTC; as Arrow has them, since pandas and pyarrow disagree on how to hand over others."""
+    import pandas as pd
+    import pyarrow as pa
+
+    kind = pa.timestamp("us", tz="UTC")
+    return pd.array(pa.array(at_us, pa.int64(), mask=at_us == NEVER).cast(kind), dtype=pd.ArrowDtype(kind))
+
+
+def _strangest_first(frame: pd.DataFrame) -> pd.DataFrame:
+    order = ["day", "risk", "entity_kind", "entity"]
+    return frame.sort_values(order, ascending=[False, False, True, True]).reset_index(drop=True)
+
+
+def with_highest(frame: pd.DataFrame, budget: Budget) -> pd.DataFrame:
+    """In order, with the highest risks of each day as alerts."""
+    frame = _strangest_first(frame)
+    days = frame.groupby("day")
+    rank, allowed = days.cumcount(), days["risk"].transform("size").map(budget.alerts)
+    return frame.assign(alert=(rank < allowed) & (frame["risk"] > 0))
+
+
+def with_raised(
+    frame: pd.DataFrame, keys: np.ndarray, alerts: AlertBook, now: tuple[DayTable, np.ndarray] | None
+) -> pd.DataFrame:
+    """In order, with what was raised as alerts, and on the open day with what would be if it ended now."""
+    today = int(now[0].day[0]) if now is not None and len(now[0].day) else -1
+    at_us = alerts.moments(keys, today)
+    raised = at_us != NEVER
+    moments = _moments(at_us)
+    if now is not None:
+        key = now[0].entity.astype(np.int64) << 32 | now[0].day
+        filling = np.isin(now[0].entity, alerts.would_fill(*now))
+        raised[np.searchsorted(keys, key[filling])] = True
+    return _strangest_first(frame.assign(alert=raised, alerted_at=moments))
+
+
+def reasons_of(
+    baselines: Baselines, channels: Channels, keys: np.ndarray, found: Findings | None
+) -> list[list[str]]:
+    """Reasons of each entity-day (keys ascending), the strongest first, at most REASONS."""
+    reasons: list[list[str]] = [[] for _ in keys]
+    if found is None:
+        return reasons
+    at = np.searchsorted(keys, found.entity << 32 | found.day)
+    order = np.lexsort((-found.gain, at))
+    place = np.arange(len(order)) - np.searchsorted(at[order], at[order])
+    # counts of one burst say much the same: after COUNT_REASONS of them, other kinds of reasons go first
+    counted = (found.channel >= channels.volume) & (found.channel < channels.returns)
+    before: np.ndarray = np.cumsum(counted[order]) - counted[order]
+    before -= before[np.searchsorted(at[order], at[order])]
+    later = counted[order] & (before >= COUNT_REASONS)
+    order = order[np.lexsort((place, later, at[order]))]
+    place = np.arange(len(order)) - np.searchsorted(at[order], at[order])
+    chosen = order[place < REASONS]
+    for index in chosen[np.lexsort((-found.gain[chosen], at[chosen]))]:
+        reasons[at[index]].append(
+            reason(
+                baselines,
+                channels.all[int(found.channel[index])],
+                int(found.entity[index]),
+                int(found.value[index]),
+                float(found.nats[index]),
+                found.counts[index],
+            )
+        )
+    return reasons

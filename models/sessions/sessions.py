@@ -1,0 +1,235 @@
+"""The sessions of one tenant: collected by day, judged against past ones, folded into entity-days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from features.baselines import DAY_US
+from features.behaviours import COLUMN, ENTITY_KINDS, WIDTH
+from features.windows import with_room
+from models.ranking.threads import one_thread
+from models.sessions import book
+from models.sessions.history import Acquaintance, SessionHistory, SessionTable
+from models.sessions.scorer import Scorer
+from models.sessions.views import COLUMNS, FRESH_DAYS, INSIDE, VIEWS, WHOLE, View, bits_of, partners
+
+if TYPE_CHECKING:
+    from features.columns import Batch
+    from features.interner import StringTable
+    from models.channels import Channels
+    from models.engine import Scores
+
+
+class Sessions:
+    """Sessions of the open day, of the past, and what is usual among them.
+
+    Call `open_day`, `add` for every scored batch, `scores` as often as wanted, `close_day`, and `refit` from
+    time to time.
+
+    Parameters
+    ----------
+    values
+        The tenant's interner.
+    channels
+        Their causes are the columns of the evidence.
+    seed
+        Which past sessions are kept.
+    views
+        Ways to cut a day.
+    """
+
+    def __init__(
+        self, values: StringTable, channels: Channels, seed: int = 0, views: tuple[View, ...] = VIEWS
+    ) -> None:
+        self._values = values
+        self._channels = channels
+        self._seed = seed
+        self.views = views
+        self.today = -1
+        causes = len(channels.causes)
+        self._days = [book.empty_day(causes) for _ in views]
+        self._met = [Acquaintance() for _ in views]
+        self._past = [SessionHistory(causes, seed) for _ in views]
+        self._scorers: list[Scorer | None] = [None for _ in views]
+        self._bits = np.zeros(0, np.int32)
+
+    @property
+    def dropped(self) -> int:
+        """Events and findings of the open day that found no room."""
+        return sum(int(day.meta[book.DROPPED]) for day in self._days)
+
+    # ------------------------------------------------------------------------------------------------ days
+
+    def open_day(self, day: int) -> None:
+        """Begin a day (days since 1970, UTC); the last one must be closed."""
+        self.today = day
+        self._days = [book.empty_day(len(self._channels.causes)) for _ in self.views]
+
+    def add(self, batch: Batch, scores: Scores) -> None:
+        """Take in a scored batch. Events of other days than the open one are left out."""
+        today = np.flatnonzero(batch.time_us // DAY_US == self.today)
+        if not len(today):
+            return
+        place = np.full(len(batch.time_us), -1, np.int64)
+        place[today] = np.arange(len(today))
+        part = batch.take(today)
+        bits = self._tallies(part)
+        details = scores.details
+        found = np.flatnonzero((details.gain > 0) & (place[details.row] >= 0))
+        channel = details.behaviour[found].astype(np.int64)
+        findings = (
+            place[details.row[found]],
+            self._channels.cause_of[channel],
+            self._channels.column_of[channel],
+            details.value[found].astype(np.int64),
+            details.gain[found].astype(np.float64),
+        )
+        for index, view in enumerate(self.views):
+            self._days[index] = book.collected(
+                self._days[index],
+                part,
+                partners(view, part.columns),
+                WIDTH - len(ENTITY_KINDS) + view.kind,
+                bits,
+                scores.fresh[today],
+                findings,
+            )
+
+    def _tallies(self, batch: Batch) -> np.ndarray:
+        """Bits of the tallies that count each event, int64 (n,)."""
+        self._bits = with_room(self._bits, len(self._values) + 1, -1)
+        ids = batch.columns[:, COLUMN["activity"]]
+        unknown = np.flatnonzero(self._bits[ids] == -1)
+        for row in unknown[np.unique(ids[unknown], return_index=True)[1]].tolist():
+            self._bits[ids[row]] = bits_of(int(batch.class_uid[row]), self._values[int(ids[row])])
+        return np.asarray(self._bits[ids], np.int64)
+
+    def table(self, index: int) -> SessionTable:
+        """Sessions of the open day in one view (by place in `views`), as far as the day has come."""
+        day = self._days[index]
+        used = int(day.meta[book.ROWS])
+        entity, partner = day.entity[:used], day.partner[:used]
+        age, days = self._met[index].of(_keys(entity, partner), self.today)
+        return SessionTable(
+            entity.copy(),
+            partner.copy(),
+            np.full(used, self.today, np.int32),
+            age,
+            days,
+            day.counts[:used].astype(np.float32),
+            day.evidence[:used].astype(np.float32),
+        )
+
+    def scores(self, kind: np.ndarray, entity: np.ndarray) -> np.ndarray:
+        """Nats of the strangest session of each entity, as far as the open day has come; changes nothing.
+
+        kind: int8 (n,). entity: (n,) ids, ascending. Returns float32 (n, COLUMNS): over all partners, and
+        over new ones; NaN where no view looks, or the past is too short to say.
+        """
+        out = np.full((len(entity), COLUMNS), np.nan, np.float32)
+        with one_thread():
+            for index, view in enumerate(self.views):
+                scorer = self._scorers[index]
+                if scorer is None or not scorer.spaces:
+                    continue
+                column = int(view.fresh_only)
+                mine = np.flatnonzero(kind == view.kind)
+                if not len(mine):
+                    continue
+                out[mine, column] = np.fmax(out[mine, column], 0.0)
+                table = self.table(index)
+                at = np.minimum(np.searchsorted(entity[mine], table.entity), len(mine) - 1)
+                here = entity[mine[at]] == table.entity
+                if view.fresh_only:
+                    here &= table.age_days <= FRESH_DAYS
+                nats = scorer.nats(table.take(np.flatnonzero(here)))
+                np.maximum.at(out[:, column], mine[at[here]], nats.astype(np.float32))
+        return out
+
+    def close_day(self) -> None:
+        """Learn the open day's sessions."""
+        for index in range(len(self.views)):
+            table = self.table(index)
+            self._past[index].add(table)
+            self._met[index].meet(_keys(table.entity, table.partner), self.today)
+
+    def refit(self) -> None:
+        """Learn from the past what is usual."""
+        with one_thread():
+            self._scorers = [Scorer.fitted(past.past, self._seed) for past in self._past]
+
+    # ----------------------------------------------------------------------------------------------- state
+
+    def held_ids(self) -> tuple[np.ndarray, np.ndarray]:
+        """Entity and value ids that are still needed here."""
+        entities, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for view, day, met in zip(self.views, self._days, self._met, strict=True):
+            used = int(day.meta[book.ROWS])
+            entities += [day.entity[:used].astype(np.int64), met.keys >> 32]
+            if view.partner != WHOLE:
+                both = np.concatenate([day.partner[:used], met.keys & 0xFFFFFFFF])
+                values.append(both[both > INSIDE] - INSIDE)
+            values += [day.tags[day.tags != 0] & 0x7FFFFFFF, day.best_keys[day.best_keys != 0] & 0x7FFFFFFF]
+        return np.concatenate(entities), np.concatenate(values)
+
+    def renumber(self, entities: np.ndarray, values: np.ndarray) -> None:
+        """Follow a renumbering (old id -> new id)."""
+        self._bits = np.zeros(0, np.int32)
+        for index, view in enumerate(self.views):
+
+            def moved(partner: np.ndarray, whole: bool = view.partner == WHOLE) -> np.ndarray:
+                named = (partner > INSIDE) & (not whole)
+                new = partner.copy()
+                new[named] = values[partner[named] - INSIDE].astype(np.int64) + INSIDE
+                return new
+
+            day, met, past = self._days[index], self._met[index], self._past[index]
+            used = int(day.meta[book.ROWS])
+            day.entity[:used] = entities[day.entity[:used]]
+            day.partner[:used] = moved(day.partner[:used])
+            self._days[index] = book.renumbered(day, values)
+            pair_entity = entities[met.keys >> 32].astype(np.int64)
+            keys = pair_entity << 32 | moved(met.keys & 0xFFFFFFFF)
+            keys[pair_entity == 0] = 0
+            met.renumber(keys)
+            past.past = past.past._replace(entity=entities[past.past.entity].astype(np.int32))
+
+    def export(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays and settings of a checkpoint: data only."""
+        arrays: dict[str, np.ndarray] = {}
+        for view, day, met, past, scorer in zip(
+            self.views, self._days, self._met, self._past, self._scorers, strict=True
+        ):
+            for part, fields in (
+                ("day", day._asdict()),
+                ("met", vars(met)),
+                ("past", past.past._asdict()),
+            ):
+                arrays |= {f"{view.name}_{part}_{name}": array.copy() for name, array in fields.items()}
+            if scorer is not None:
+                arrays |= scorer.export(f"{view.name}_scorer")
+        fitted = [scorer is not None for scorer in self._scorers]
+        return arrays, {"today": self.today, "fitted": fitted, "views": [view.name for view in self.views]}
+
+    def restore(self, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> None:
+        """Go on from what was exported; ValueError when it was cut into other views."""
+        if settings["views"] != [view.name for view in self.views]:
+            raise ValueError(f"sessions of {settings['views']}")
+        self.today = int(settings["today"])
+        for index, view in enumerate(self.views):
+            self._days[index] = book.Day(
+                *(arrays[f"{view.name}_day_{name}"].copy() for name in book.Day._fields)
+            )
+            for name in vars(self._met[index]):
+                setattr(self._met[index], name, arrays[f"{view.name}_met_{name}"].copy())
+            self._past[index].past = SessionTable(
+                *(arrays[f"{view.name}_past_{name}"].copy() for name in SessionTable._fields)
+            )
+            if settings["fitted"][index]:
+                self._scorers[index] = Scorer.restored(f"{view.name}_scorer", arrays)
+
+
+def _keys(entity: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    return np.asarray(entity.astype(np.int64) << 32 | partner, np.int64)

@@ -7,6 +7,7 @@ same entity-days by something simpler than the ranker does.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,40 @@ class Variant:
     settings: Callable[[], dict[str, Any]]
 
 
-VARIANTS: tuple[Variant, ...] = ()
+def _without(*members: str) -> dict[str, Any]:
+    """A ranker without some members."""
+    from models.ranking.ranker import Ranker
+    from models.ranking.settings import MEMBERS, RankerSettings
+
+    return {"ranker": Ranker(RankerSettings(members=tuple(m for m in MEMBERS if m not in members)))}
+
+
+def _untaught(distortion: str) -> dict[str, Any]:
+    """A ranker whose combiner never saw one kind of distortion."""
+    from models.ranking.ranker import Ranker
+    from models.ranking.settings import RankerSettings
+
+    kinds = tuple(name for name in RankerSettings().distortions if name != distortion)
+    return {"ranker": Ranker(RankerSettings(distortions=kinds))}
+
+
+def _variants() -> tuple[Variant, ...]:
+    from models.channels import KINDS
+    from models.ranking.distortions import DISTORTIONS
+    from models.ranking.settings import MEMBERS, OWN, SESSIONS
+
+    found = [Variant(f"channel off: {kind}", partial(dict, off=frozenset({kind}))) for kind in KINDS]
+    found.append(Variant("no learned peer groups", partial(dict, learn_groups=False)))
+    found.append(Variant("no sessions", partial(_without, *SESSIONS)))
+    for member in MEMBERS:
+        # what compares with another member's word cannot do without it
+        followers = [name for name, followed in OWN.items() if followed == member]
+        found.append(Variant(f"member off: {member}", partial(_without, member, *followers)))
+    found += [Variant(f"distortion off: {kind.name}", partial(_untaught, kind.name)) for kind in DISTORTIONS]
+    return tuple(found)
+
+
+VARIANTS = _variants()
 
 
 def excess_sum(days: DayMatrix) -> np.ndarray:

@@ -11,12 +11,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from features.behaviours import COLUMN, LOGON, NETWORK
+from features.entities import KINDS
 from features.events import API_ACTIVITY, WEB_RESOURCES
 from features.measures import COUNTS, DAY, WINDOWS
 from features.moments import Moments
 from features.places import Places
-from features.windows import CROWDED, ROWS, TODAY, empty_known, empty_open, empty_seen, with_room
-from models import dormancy, pairs, travel, volume
+from features.windows import (
+    CROWDED,
+    ROWS,
+    TODAY,
+    Seen,
+    empty_known,
+    empty_open,
+    empty_seen,
+    packed_seen,
+    with_room,
+)
+from models import dormancy, traffic, travel, volume
 from models.calibration import Histograms, empty_histograms
 from models.habit import COUNTS as COUNT_COLUMNS
 
@@ -84,14 +95,15 @@ class Activity:
         self.calibration_half_life_days = calibration_half_life_days
         self._places = places or Places()
         strata = len(channels.all) - channels.volume
+        self._layout = volume.layout(channels.cells, channels.strata)
         self.histograms = empty_histograms(strata)
         self.return_histograms = empty_histograms(3)
-        self.pair_histograms = empty_histograms(pairs.STRATA)
+        self.pair_histograms = empty_histograms(traffic.STRATA)
         self.travel_histograms = empty_histograms(1)
         self.open = empty_open(1024, 256, channels.cells.widest)
         self.seen = empty_seen()
         self.known = empty_known(1024)
-        self.pairs = pairs.empty_pairs()
+        self.pairs = traffic.empty_pairs()
         self.last_us = np.zeros(1024, np.int64)
         self.last_country = np.full(1024, -1, np.int16)
         self.jumps = np.zeros(1024, np.float32)
@@ -123,13 +135,11 @@ class Activity:
     def _all_histograms(self) -> tuple[Histograms, ...]:
         return self.histograms, self.return_histograms, self.pair_histograms, self.travel_histograms
 
-    def _weights(self, day: int) -> tuple[np.ndarray, np.ndarray]:
-        """(decay, weights) of a day: decay of fast sums, slow sums, scores; weights of the same."""
+    def _weights(self, day: int) -> tuple[float, float, float]:
+        """Weights of a day: of fast sums, slow sums, scores."""
         fast, slow = self.moments.weights(day)
         age = day - (self._score_landmark or 0)
-        score = 2.0 ** max(age / self.calibration_half_life_days, -100.0)
-        weights = np.array([fast, slow, score])
-        return 1.0 / weights, weights
+        return fast, slow, float(2.0 ** max(age / self.calibration_half_life_days, -100.0))
 
     def counts_so_far(self) -> DayCounts:
         """What every entity did today until now."""
@@ -145,39 +155,35 @@ class Activity:
 
     def close_day(self) -> DayCounts:
         """Learn the open windows and empty them; returns what the day held."""
+        self._make_room_for_ids()  # groups may be new
         found = self.counts_so_far()
         used = len(found.entity)
-        decay, weights = self._weights(self.today)
-        cells = self.channels.cells
-        holders, scratch = np.zeros(3, np.int64), np.zeros(6)
-        step = max(1, ROOM // 8)
+        weights = self._weights(self.today)
+        longest = self.channels.cells.widest + len(WINDOWS)
+        # few at a time where memory is tight, or all of them would be let in before the lightest can go
+        step = max(1, min(ROOM // 8, self.moments.max_entries // (16 * longest)))
         for first in range(0, used, step):
-            extra = min(step, used - first) * 3 * (cells.widest + len(WINDOWS))
-            if not self.moments.has_room(extra):
-                self.moments.make_room(extra)
+            most = min(step, used - first) * longest
+            lacking = self.moments.own.first[self.open.entity[first : first + step][: used - first]] < 0
+            if not self.moments.has_room(int(lacking.sum()) * longest, 2 * most):
+                self.moments.make_room(most, 2 * most)
             volume.close_rows(
                 self.open,
-                self.moments.arrays,
+                self.moments.own,
+                self.moments.above,
                 self.histograms,
+                self._layout,
                 self._groups(),
                 self._organisation(),
-                cells.first,
-                cells.how,
-                cells.cells,
-                cells.per_kind,
-                self.channels.strata,
                 first,
                 min(first + step, used),
-                decay,
                 weights,
-                holders,
-                scratch,
             )
         self.open.row_of[self.open.entity[:used]] = -1
         self.open.counts[:used] = 0.0
         self.open.meta[ROWS] = 0
-        if self.open.meta[CROWDED] > len(self.seen.tags) // 16:
-            self.seen = empty_seen(min(4 * len(self.seen.tags), 1 << 26))
+        if self.open.meta[CROWDED] > len(self.seen.traces) // 16:
+            self.seen = empty_seen(min(4 * len(self.seen.traces), 1 << 26))
         self.open.meta[CROWDED] = 0
         return found
 
@@ -191,7 +197,7 @@ class Activity:
         self._make_room_for_ids()
         parts = [
             self._observe_windows(batch, fresh),
-            self._observe_pairs(batch),
+            self._observe_traffic(batch),
             self._observe_travel(batch),
         ]
         return Findings(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -205,6 +211,7 @@ class Activity:
     def _make_room_for_ids(self) -> None:
         ids = len(self.baselines.entities.kind)
         self.open = self.open._replace(row_of=with_room(self.open.row_of, ids, -1))
+        self.moments.take_ids(ids)
         self.known = self.known._replace(
             first=with_room(self.known.first, ids, -1),
             last=with_room(self.known.last, ids, -1),
@@ -216,9 +223,8 @@ class Activity:
 
     def _observe_windows(self, batch: Batch, fresh: np.ndarray) -> Findings:
         self._mask_activities(batch)
-        decay, weights = self._weights(self.today)
-        cells = self.channels.cells
-        room = 3 * 3 * (cells.widest + len(WINDOWS))
+        weights = self._weights(self.today)
+        room = 3 * (self.channels.cells.widest + len(WINDOWS))
         n = len(batch.time_us)
         out = empty_findings(max(ROOM, n // 4))
         woken_row, woken = np.zeros(3 * n + 3, np.int64), np.zeros(3 * n + 3, np.int64)
@@ -228,17 +234,12 @@ class Activity:
             row, state = volume.observe_rows(
                 self.open,
                 self.seen,
-                self.known,
-                self.moments.arrays,
+                self.moments.own,
+                self.moments.above,
                 self.histograms,
+                self._layout,
                 self._groups(),
                 self._organisation(),
-                cells.first,
-                cells.how,
-                cells.column,
-                cells.cells,
-                cells.per_kind,
-                self.channels.strata,
                 self._masks,
                 COLUMN["activity"],
                 batch.columns,
@@ -246,23 +247,17 @@ class Activity:
                 batch.bytes_in,
                 batch.bytes_out,
                 fresh,
-                decay,
                 weights,
                 room,
-                out.row,
-                out.channel,
-                out.entity,
-                out.raw,
-                out.nats,
-                out.counts,
+                out,
                 woken_row,
                 woken,
                 produced,
                 row,
             )
             if state == volume.NEEDS_ROOM:
-                if not self.moments.has_room(room + 1):
-                    self.moments.make_room(max(ROOM, len(self.moments) // 4, 2 * room))
+                if not self.moments.has_room(room, 2 * room):
+                    self.moments.make_room(max(ROOM, 2 * room), 4 * room)
                 self._grow_open()
             elif state == volume.NEEDS_OUTPUT:
                 out = Findings(*(np.concatenate([array, np.zeros_like(array)]) for array in out))
@@ -270,7 +265,7 @@ class Activity:
                 raise ValueError("events of a day that is not open")
         volumes = Findings(*(array[: produced[0]] for array in out))
         volumes.channel[:] += self.channels.volume
-        returns = self._observe_returns(woken_row[: produced[1]], woken[: produced[1]], decay[2], weights[2])
+        returns = self._observe_returns(woken_row[: produced[1]], woken[: produced[1]], weights[2])
         return Findings(*(np.concatenate(pair) for pair in zip(volumes, returns, strict=True)))
 
     def _grow_open(self) -> None:
@@ -279,12 +274,11 @@ class Activity:
             self.open = self.open._replace(
                 entity=with_room(self.open.entity, size),
                 kind=with_room(self.open.kind, size),
-                hour=with_room(self.open.hour, size),
                 five=with_room(self.open.five, size),
                 counts=with_room(self.open.counts, size),
             )
 
-    def _observe_returns(self, row: np.ndarray, entity: np.ndarray, decay: float, weight: float) -> Findings:
+    def _observe_returns(self, row: np.ndarray, entity: np.ndarray, weight: float) -> Findings:
         out = empty_findings(len(entity))
         count = dormancy.observe_returns(
             self.known,
@@ -293,7 +287,7 @@ class Activity:
             entity,
             self.today,
             weight,
-            decay,
+            1.0 / weight,
             out.row,
             out.raw,
             out.nats,
@@ -308,32 +302,32 @@ class Activity:
         found.row[:] = row[chosen]
         return found
 
-    def _observe_pairs(self, batch: Batch) -> Findings:
+    def _observe_traffic(self, batch: Batch) -> Findings:
         rows = np.flatnonzero(
             np.isin(batch.class_uid, TRAFFIC_CLASSES) & (batch.time_us // volume.DAY_US == self.today)
         )
         if not len(rows):
             return empty_findings(0)
-        self.pairs = pairs.with_values(self.pairs, len(self.baselines.values))
+        self.pairs = traffic.with_values(self.pairs, len(self.baselines.values))
         columns = batch.columns[rows]
         user, host, address = columns[:, -3], columns[:, -2], columns[:, -1]
         holder = np.where(host > 0, host, np.where(user > 0, user, address)).astype(np.int64)
         domain, dst = columns[:, COLUMN["domain"]], columns[:, COLUMN["dst"]]
         value = np.where(domain > 0, domain, dst).astype(np.int64)
-        decay, weights = self._weights(self.today)
+        weight = self._weights(self.today)[2]
         parts: list[Findings] = []
         start = 0
         while start < len(rows):
             out = empty_findings(ROOM)
-            start, count = pairs.observe_pairs(
+            start, count = traffic.observe_pairs(
                 self.pairs,
                 self.pair_histograms,
                 holder,
                 value,
                 batch.time_us[rows],
                 batch.bytes_out[rows],
-                weights[2],
-                decay[2],
+                weight,
+                1.0 / weight,
                 out.row,
                 out.channel,
                 out.raw,
@@ -343,12 +337,12 @@ class Activity:
             )
             parts.append(Findings(*(array[:count] for array in out)))
             if self.pairs.meta[0] > len(self.pairs.tags) * 0.6:
-                self.pairs = pairs.grown(self.pairs, self.max_pairs)
+                self.pairs = traffic.grown(self.pairs, self.max_pairs)
         found = Findings(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
         found.entity[:] = holder[found.row]
         found.value[:] = value[found.row]
         kind = self.baselines.entities.kind[found.entity].astype(np.int64)
-        found.channel[:] = self.channels.traffic + kind * pairs.CHANNELS + found.channel
+        found.channel[:] = self.channels.traffic + kind * traffic.CHANNELS + found.channel
         found.row[:] = rows[found.row]
         return found
 
@@ -361,7 +355,7 @@ class Activity:
             return empty_findings(0)
         rows = rows[~self._failed(batch.columns[rows, COLUMN["activity"]])]
         self._locate(place[rows])
-        decay, weights = self._weights(self.today)
+        weight = self._weights(self.today)[2]
         out = empty_findings(len(rows))
         entity = batch.columns[rows, -3].astype(np.int64)
         count = travel.observe_travel(
@@ -373,8 +367,8 @@ class Activity:
             self._countries[place[rows]],
             batch.time_us[rows],
             self._places.distances_km,
-            weights[2],
-            decay[2],
+            weight,
+            1.0 / weight,
             out.row,
             out.raw,
             out.nats,
@@ -433,23 +427,18 @@ class Activity:
         """
         self._make_room_for_ids()
         out = np.zeros((len(entity), len(self.channels.causes)))
-        decay, _ = self._weights(self.today)
-        cells = self.channels.cells
         volume.judge_counts(
-            self.moments.arrays,
+            self.moments.own,
+            self.moments.above,
             self.histograms,
+            self._layout,
             self._groups(),
             self._organisation(),
             self.baselines.entities.kind,
-            cells.first,
-            cells.how,
-            cells.cells,
-            cells.what,
-            cells.per_kind,
-            self.channels.strata,
+            self.channels.cells.what,
             self.channels.column_of[self.channels.volume :],
             window,
-            decay,
+            self._weights(self.today),
             entity.astype(np.int64),
             counts,
             out,
@@ -493,8 +482,8 @@ class Activity:
         self.open.entity[:used] = entities[self.open.entity[:used]]
         row_of[self.open.entity[:used]] = np.arange(used)
         self.open = self.open._replace(row_of=row_of)
-        self.seen = empty_seen(len(self.seen.tags))
-        self.pairs = pairs.empty_pairs(len(self.pairs.tags))
+        self.seen = empty_seen(len(self.seen.traces))
+        self.pairs = traffic.empty_pairs(len(self.pairs.tags))
         self._masks = np.zeros(0, np.int64)
         self._countries = np.zeros(0, np.int16)
 
@@ -503,7 +492,7 @@ class Activity:
         moment_arrays, moment_settings = self.moments.export()
         used = int(self.open.meta[ROWS])
         arrays = dict(moment_arrays)
-        for name in ("entity", "kind", "hour", "five", "counts"):
+        for name in ("entity", "kind", "five", "counts"):
             arrays[f"open_{name}"] = getattr(self.open, name)[:used].copy()
         arrays["open_meta"] = self.open.meta.copy()
         for prefix, state in (("trace", self.seen), ("known", self.known), ("pair", self.pairs)):
@@ -534,7 +523,12 @@ class Activity:
         activity = cls(
             baselines,
             channels,
-            moments=Moments.restored(arrays, settings["moments"]),
+            moments=Moments.restored(
+                arrays,
+                settings["moments"],
+                channels.cells.per_kind[baselines.entities.kind % KINDS] + len(WINDOWS),
+                baselines.entities.kind >= KINDS,
+            ),
             places=places,
             max_pairs=settings["max_pairs"],
             calibration_half_life_days=calibration_half_life_days,
@@ -543,9 +537,10 @@ class Activity:
         for prefix, histograms in zip(_HISTOGRAMS, activity._all_histograms(), strict=True):
             for name, array in histograms._asdict().items():
                 array[:] = arrays[f"{prefix}_{name}"]
-        activity.seen = type(activity.seen)(
-            *(arrays[f"trace_{name}"].copy() for name in activity.seen._fields)
-        )
+        if "trace_tags" in arrays:
+            activity.seen = packed_seen(arrays["trace_tags"], arrays["trace_hours"])
+        else:
+            activity.seen = Seen(arrays["trace_traces"].copy())
         activity.known = type(activity.known)(
             *(arrays[f"known_{name}"].copy() for name in activity.known._fields)
         )
@@ -556,7 +551,7 @@ class Activity:
             setattr(activity, name, arrays[f"travel_{name}"].copy())
         used = len(arrays["open_entity"])
         rows = empty_open(len(activity.known.first), max(256, 2 * used), channels.cells.widest)
-        for name in ("entity", "kind", "hour", "five", "counts"):
+        for name in ("entity", "kind", "five", "counts"):
             getattr(rows, name)[:used] = arrays[f"open_{name}"]
         rows.meta[:] = arrays["open_meta"]
         rows.row_of[rows.entity[:used]] = np.arange(used)

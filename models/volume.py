@@ -13,16 +13,21 @@ What is learned of a closed window is capped (WINSOR): one burst does not become
 from __future__ import annotations
 
 from math import exp, frexp, lgamma, log, log1p, pi, sqrt
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from features.intmap import slot_of
-from features.measures import BYTES_IN, BYTES_OUT, DISTINCT, FIVE_MINUTES, FRESH, HOUR, WINDOW_US
-from features.moments import FAST, SLOW, MomentArrays, add_moment, moment_key
-from features.windows import LATE, ROWS, TODAY, Known, Open, Seen, last_hour
+from features.lowlevel import prefetch
+from features.measures import BYTES_IN, BYTES_OUT, DAY, DISTINCT, FIVE_MINUTES, FRESH, HOUR, WINDOW_US
+from features.moments import SUMS, Blocks, add_moment, first_cell
+from features.windows import LATE, ROWS, TODAY, Open, Seen, last_hour, trace_home, trace_key
 from models.calibration import THRESHOLD_NATS, Histograms, bin_of, calibrated, observe
 from models.habit import COUNTS as COUNT_COLUMNS
+
+if TYPE_CHECKING:
+    from features.measures import Cells
+    from models.activity import Findings
 
 K_WINDOWS = 4.0
 """Windows of the level above that a level's own history is worth less than."""
@@ -34,78 +39,128 @@ WINSOR_SIGMAS = 5.0
 LEAST_LOG_SPREAD = 0.5
 """Standard deviation of ln(bytes) below which nobody's traffic is believed to stay."""
 MOST_NATS = 40.0
+EVERYDAY_SIGMAS = 1.5
+"""A count that lies less than this above the mean of a distribution with shape >= 1 has at most 2.6 nats: it
+is below THRESHOLD_NATS without a logarithm being taken.
+"""
+TABLED = 4096
+"""Counts below this have their grid number and the logarithm of their factorial in a table."""
+LOOK_AHEAD, LOOK_FARTHER = 4, 8
+"""Events between asking for a cache line and using it; what tells where that line is, is asked for before."""
+
+NO_GROUP = -2
+"""In place of a block: the entity belongs to no peer group. (-1: the group has no block yet.)"""
 
 DONE, NEEDS_ROOM, NEEDS_OUTPUT, NEEDS_CLOSE = range(4)
 FIVE_US, HOUR_US, DAY_US = WINDOW_US
+FIVES_AN_HOUR = HOUR_US // FIVE_US
 COUNT, MEAN, WINDOWS, PEER_MEAN, ORG_MEAN, SLOW_MEAN = range(COUNT_COLUMNS)
 """What a volume finding's six numbers are."""
 
 
-@njit(cache=True)
-def _level(sums: np.ndarray, active: int, slot: int, at: int, is_log: bool) -> tuple[float, float, float]:
-    """(n, x, x^2) of one level: n counts all active windows for counts, those with traffic for logarithms."""
-    if slot < 0:
-        n = np.float64(sums[active, at]) if active >= 0 and not is_log else 0.0
-        return n, 0.0, 0.0
-    n = np.float64(sums[slot, at])
-    if not is_log and active >= 0:
-        n = max(n, np.float64(sums[active, at]))
-    return n, np.float64(sums[slot, at + 1]), np.float64(sums[slot, at + 2])
+class Layout(NamedTuple):
+    """Cells compiled for these kernels, see `features.measures.Cells`.
 
-
-@njit(cache=True)
-def _slot_or_none(keys: np.ndarray, key: int) -> int:
-    slot = slot_of(keys, key)
-    return slot if keys[slot] != 0 else -1
-
-
-@njit(cache=True)
-def expected(
-    moments: MomentArrays,
-    holders: np.ndarray,
-    cell: int,
-    window: int,
-    cells: int,
-    is_log: bool,
-    decay: np.ndarray,
-    at: int,
-    out: np.ndarray,
-) -> None:
-    """Mean, variance and own windows of an entity's cell, then the means of its peers and of everybody.
-
-    holders: entity, group (0: none), organisation. at: FAST or SLOW. decay: factor that makes weights windows
-    as of now. out: (5,) mean, variance, own windows, peer mean, organisation mean; mean < 0 when unknown.
+    first, how, column, cells, per_kind
+        As there.
+    strata
+        int64 (kinds,): first calibration stratum of each kind; cells follow in their order.
+    kept_first, kept
+        Measures whose window w of kind k is kept: kept[kept_first[3 * k + w] : kept_first[3 * k + w + 1]].
+    grids
+        int16 (TABLED,): `grid` of every whole amount.
     """
-    keys, sums = moments.keys, moments.sums
-    mean, square = -1.0, 0.0
-    for level in range(2, -1, -1):
-        holder = holders[level]
-        if holder == 0:
-            out[3] = mean
-            continue
-        n, x, xx = _level(
-            sums,
-            _slot_or_none(keys, moment_key(holder, cells + window)),
-            _slot_or_none(keys, moment_key(holder, cell)),
-            at,
-            is_log,
-        )
-        n, x, xx = n * decay[at // 3], x * decay[at // 3], xx * decay[at // 3]
-        if level == 2:
-            if n < LEAST_WINDOWS or x <= 0.0:
-                out[0] = -1.0
-                return
-            mean, square = x / n, xx / n
-            out[4] = mean
-        else:
-            mean = (x + K_WINDOWS * mean) / (n + K_WINDOWS)
-            square = (xx + K_WINDOWS * square) / (n + K_WINDOWS)
-            if level == 1:
-                out[3] = mean
-            else:
-                out[2] = n
-    out[0] = mean
-    out[1] = square - mean * mean
+
+    first: np.ndarray
+    how: np.ndarray
+    column: np.ndarray
+    cells: np.ndarray
+    per_kind: np.ndarray
+    strata: np.ndarray
+    kept_first: np.ndarray
+    kept: np.ndarray
+    grids: np.ndarray
+
+
+def layout(cells: Cells, strata: np.ndarray) -> Layout:
+    """The layout of compiled cells."""
+    kept = [
+        [
+            measure
+            for measure in range(cells.first[kind], cells.first[kind + 1])
+            if cells.cells[measure, window] >= 0
+        ]
+        for kind in range(len(cells.per_kind))
+        for window in range(len(WINDOW_US))
+    ]
+    return Layout(
+        cells.first,
+        cells.how,
+        cells.column,
+        cells.cells,
+        cells.per_kind,
+        strata,
+        np.cumsum([0, *map(len, kept)]).astype(np.int64),
+        np.array([measure for measures in kept for measure in measures], np.int64),
+        np.array([grid(float(amount)) for amount in range(TABLED)], np.int16),
+    )
+
+
+class Level(NamedTuple):
+    """One level's windows, sum and sum of squares of a cell, decayed as of now."""
+
+    n: float
+    x: float
+    xx: float
+
+
+class Expected(NamedTuple):
+    """What is usual for a cell. mean, variance (mean < 0: unknown), the entity's own windows, and the means
+    of its peers (of everybody where it has none) and of everybody.
+    """
+
+    mean: float
+    variance: float
+    windows: float
+    peer_mean: float
+    org_mean: float
+
+
+@njit(cache=True, inline="always")
+def _levels(
+    sums: np.ndarray, first: int, cell: int, active: int, is_log: bool, fast: float, slow: float
+) -> tuple[Level, Level]:
+    """Fast and slow sums of a cell of a block (first < 0: there is none): n counts all active windows for
+    counts (cell `active`), those with traffic for logarithms.
+
+    fast, slow: factors that make weights windows as of now.
+    """
+    n, slow_n, x, xx, slow_x, slow_xx = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    if first >= 0:
+        at = SUMS * (first + cell)
+        n, slow_n = np.float64(sums[at]), np.float64(sums[at + 3])
+        x, xx = np.float64(sums[at + 1]), np.float64(sums[at + 2])
+        slow_x, slow_xx = np.float64(sums[at + 4]), np.float64(sums[at + 5])
+        if not is_log:
+            at = SUMS * (first + active)
+            n, slow_n = max(n, np.float64(sums[at])), max(slow_n, np.float64(sums[at + 3]))
+    return Level(n * fast, x * fast, xx * fast), Level(slow_n * slow, slow_x * slow, slow_xx * slow)
+
+
+@njit(cache=True, inline="always")
+def expected(own: Level, peers: Level, everybody: Level, grouped: bool) -> Expected:
+    """Each level shrunk to the one above it."""
+    if everybody.n < LEAST_WINDOWS or everybody.x <= 0.0:
+        return Expected(-1.0, 0.0, 0.0, -1.0, 0.0)
+    mean, square = everybody.x / everybody.n, everybody.xx / everybody.n
+    org_mean = mean
+    if grouped:
+        mean = (peers.x + K_WINDOWS * mean) / (peers.n + K_WINDOWS)
+        square = (peers.xx + K_WINDOWS * square) / (peers.n + K_WINDOWS)
+    peer_mean = mean
+    mean = (own.x + K_WINDOWS * mean) / (own.n + K_WINDOWS)
+    square = (own.xx + K_WINDOWS * square) / (own.n + K_WINDOWS)
+    return Expected(mean, square - mean * mean, own.n, peer_mean, org_mean)
 
 
 @njit(cache=True)
@@ -159,42 +214,69 @@ def log_nats(value: float, mean: float, variance: float, windows: float) -> floa
     return min(max(-(density + log(z * (1.0 + freedom / (z * z)) / freedom)), 0.0), MOST_NATS)
 
 
-@njit(cache=True)
-def judged(
-    moments: MomentArrays,
-    holders: np.ndarray,
+@njit(cache=True, inline="always")
+def usual(
+    own: np.ndarray,
+    above: np.ndarray,
+    entity: int,
+    group: int,
+    organisation: int,
     cell: int,
-    window: int,
-    cells: int,
+    active: int,
     is_log: bool,
-    decay: np.ndarray,
-    amount: float,
-    scratch: np.ndarray,
-) -> float:
-    """Raw evidence of an amount in one cell, against the fast or the slow history, whichever it departs from
-    more.
+    fast: float,
+    slow: float,
+) -> tuple[Expected, Expected]:
+    """What the fast and the slow history expect of a cell.
 
-    scratch: (6,) left with what the fast history expects, or the slow one where the fast one has faded, and
-    the mean of the slow one.
+    entity, group, organisation: first cells of their blocks in `own` and `above`; group NO_GROUP: it has
+    none. fast, slow: factors that make weights windows as of now.
     """
+    org, org_slow = _levels(above, organisation, cell, active, is_log, fast, slow)
+    peers, peers_slow = _levels(above, group, cell, active, is_log, fast, slow)
+    mine, mine_slow = _levels(own, entity, cell, active, is_log, fast, slow)
+    grouped = group != NO_GROUP
+    return expected(mine, peers, org, grouped), expected(mine_slow, peers_slow, org_slow, grouped)
+
+
+@njit(cache=True)
+def judged(fast: Expected, slow: Expected, is_log: bool, amount: float) -> float:
+    """Raw evidence of an amount, against the fast or the slow history, whichever it departs from more."""
     x = log1p(amount) if is_log else amount
     best = 0.0
-    for at in (SLOW, FAST):
-        scratch[2] = 0.0
-        scratch[3] = -1.0
-        expected(moments, holders, cell, window, cells, is_log, decay, at, scratch)
-        if at == SLOW:
-            scratch[5] = scratch[0]
-        if scratch[0] < 0.0:
+    for one in (slow, fast):
+        if one.mean < 0.0:
             continue
         if is_log:
-            nats = log_nats(x, scratch[0], scratch[1], scratch[2])
+            best = max(best, log_nats(x, one.mean, one.variance, one.windows))
         else:
-            nats = count_nats(x, scratch[0], scratch[1])
-        best = max(best, nats)
-    if scratch[0] < 0.0 <= scratch[5]:
-        expected(moments, holders, cell, window, cells, is_log, decay, SLOW, scratch)
+            best = max(best, count_nats(x, one.mean, one.variance))
     return best
+
+
+@njit(cache=True)
+def everyday(count: float, mean: float, variance: float) -> bool:
+    """Whether `count_nats` is surely at most THRESHOLD_NATS: a look that takes few logarithms or none.
+
+    With shape r < 1 the tail is at least its first term over 1 - ratio of the first two, and that term, with
+    Gamma(count + r) / Gamma(count + 1) >= (count + r)^(r - 1) (Wendel, American Mathematical Monthly 55,
+    1948) and 1 / Gamma(r) >= r, at least r (count + r)^(r - 1) success^r (1 - success)^count.
+    """
+    if count <= mean or mean < 0.0:
+        return True
+    spread = max(variance, mean * 1.05 + 1e-9)
+    shape = mean * mean / (spread - mean)
+    if shape >= 1.0:
+        away = count - mean
+        return away * away <= EVERYDAY_SIGMAS**2 * spread
+    success = mean / spread
+    ratio = (count + shape) / (count + 1.0) * (1.0 - success)
+    least = (
+        log(shape / ((count + shape) * (1.0 - ratio)))
+        + shape * log((count + shape) * success)
+        + count * log1p(-success)
+    )
+    return -least <= THRESHOLD_NATS - 1e-6
 
 
 @njit(cache=True, inline="always")
@@ -204,108 +286,150 @@ def grid(amount: float) -> int:
     return 2 * exponent + (1 if mantissa >= 0.70710678 else 0)
 
 
-@njit(cache=True)
-def _learn_cell(
-    moments: MomentArrays,
-    histograms: Histograms,
-    holders: np.ndarray,
-    cell: int,
-    window: int,
-    cells: int,
-    stratum: int,
-    is_log: bool,
-    decay: np.ndarray,
-    weights: np.ndarray,
-    amount: float,
-    scratch: np.ndarray,
-) -> None:
-    """Take in what a closed window held."""
-    raw = 0.0
-    if amount >= LEAST_COUNT:
-        raw = judged(moments, holders, cell, window, cells, is_log, decay, amount, scratch)
-    else:
-        scratch[0] = -1.0
-    observe(histograms, stratum, bin_of(raw), weights[2])
-    x = log1p(amount) if is_log else amount
-    if scratch[0] >= 0.0:
-        spread = sqrt(max(scratch[1], scratch[0] if not is_log else LEAST_LOG_SPREAD**2))
-        x = min(x, scratch[0] + WINSOR_SIGMAS * spread + (1.0 if is_log else 3.0))
-    for level in range(3):
-        if holders[level] != 0:
-            key = moment_key(holders[level], cell)
-            add_moment(moments.keys, moments.sums, moments.meta, key, x, weights[0], weights[1])
+@njit(cache=True, inline="always")
+def _grew(old: float, new: float, grids: np.ndarray) -> bool:
+    """Whether an amount has passed another half power of two. grids: `Layout.grids`."""
+    if new < TABLED and new == np.floor(new):
+        return bool(grids[np.int64(new)] != grids[np.int64(old)])
+    return old <= 0.0 or grid(new) != grid(old)
 
 
 @njit(cache=True)
 def close_window(
     open_: Open,
-    moments: MomentArrays,
+    own: Blocks,
+    above: Blocks,
     histograms: Histograms,
-    group: np.ndarray,
-    organisation: np.ndarray,
-    first: np.ndarray,
-    how: np.ndarray,
-    cell_of: np.ndarray,
-    per_kind: np.ndarray,
-    strata: np.ndarray,
+    layout_: Layout,
     row: int,
     window: int,
-    decay: np.ndarray,
-    weights: np.ndarray,
-    holders: np.ndarray,
-    scratch: np.ndarray,
+    group: int,
+    organisation: int,
+    fast: float,
+    slow: float,
+    score: float,
 ) -> None:
-    """Learn one entity's window of one length, and empty it."""
-    kind = np.int64(open_.kind[row])
-    entity = open_.entity[row]
-    holders[0], holders[1], holders[2] = entity, group[entity], organisation[kind]
-    cells = per_kind[kind]
+    """Learn one entity's window of one length, and empty it. group (0: none), organisation: ids. fast, slow,
+    score: weights of the day.
+    """
+    kind, at = np.int64(open_.kind[row]), 3 * np.int64(open_.kind[row]) + window
+    active = layout_.per_kind[kind] + window
+    length = layout_.per_kind[kind] + len(WINDOW_US)
+    mine = first_cell(own, open_.entity[row], length)
+    everybody = first_cell(above, organisation, length)
+    peers = first_cell(above, group, length) if group != 0 else NO_GROUP
     any_ = False
-    for measure in range(first[kind], first[kind + 1]):
-        cell = cell_of[measure, window]
-        if cell < 0:
-            continue
+    for index in range(layout_.kept_first[at], layout_.kept_first[at + 1]):
+        measure = layout_.kept[index]
+        cell = layout_.cells[measure, window]
         amount = open_.counts[row, cell]
-        if amount > 0.0:
-            any_ = True
-            is_log = how[measure] in (BYTES_IN, BYTES_OUT)
-            _learn_cell(
-                moments,
-                histograms,
-                holders,
+        if amount <= 0.0:
+            continue
+        any_ = True
+        is_log = layout_.how[measure] == BYTES_IN or layout_.how[measure] == BYTES_OUT
+        x = log1p(amount) if is_log else amount
+        raw = 0.0
+        if amount >= LEAST_COUNT:
+            now, before = usual(
+                own.sums,
+                above.sums,
+                mine,
+                peers,
+                everybody,
                 cell,
-                window,
-                cells,
-                strata[kind] + cell,
+                active,
                 is_log,
-                decay,
-                weights,
-                amount,
-                scratch,
+                1.0 / fast,
+                1.0 / slow,
             )
-            open_.counts[row, cell] = 0.0
+            raw = judged(now, before, is_log, amount)
+            if now.mean < 0.0:
+                now = before
+            if now.mean >= 0.0:
+                spread = sqrt(max(now.variance, LEAST_LOG_SPREAD**2 if is_log else now.mean))
+                x = min(x, now.mean + WINSOR_SIGMAS * spread + (1.0 if is_log else 3.0))
+        observe(histograms, layout_.strata[kind] + cell, bin_of(raw), score)
+        add_moment(own.sums, mine + cell, x, fast, slow)
+        add_moment(above.sums, everybody + cell, x, fast, slow)
+        if group != 0:
+            add_moment(above.sums, peers + cell, x, fast, slow)
+        open_.counts[row, cell] = 0.0
     if any_ or window > 0:
-        for level in range(3):
-            if holders[level] != 0:
-                key = moment_key(holders[level], cells + window)
-                add_moment(moments.keys, moments.sums, moments.meta, key, 0.0, weights[0], weights[1])
+        add_moment(own.sums, mine + active, 0.0, fast, slow)
+        add_moment(above.sums, everybody + active, 0.0, fast, slow)
+        if group != 0:
+            add_moment(above.sums, peers + active, 0.0, fast, slow)
+
+
+@njit(cache=True, inline="always")
+def _block_or_none(first: np.ndarray, holder: int) -> int:
+    return np.int64(first[holder]) if holder != 0 else NO_GROUP
+
+
+@njit(cache=True, inline="always")
+def _look_farther(row_of: np.ndarray, own_first: np.ndarray, columns: np.ndarray, row: int) -> None:
+    """Ask for what says where an event's entities have their counts and sums."""
+    for place in range(columns.shape[1] - 3, columns.shape[1]):
+        prefetch(row_of, np.int64(columns[row, place]))
+        prefetch(own_first, np.int64(columns[row, place]))
+
+
+@njit(cache=True, inline="always")
+def _look_ahead(
+    row_of: np.ndarray,
+    fives: np.ndarray,
+    counts: np.ndarray,
+    width: int,
+    own_first: np.ndarray,
+    own_sums: np.ndarray,
+    columns: np.ndarray,
+    row: int,
+) -> None:
+    """Ask for the beginning of an event's entities' counts and sums, where the commonest measures are."""
+    for place in range(columns.shape[1] - 3, columns.shape[1]):
+        at = np.int64(row_of[columns[row, place]])
+        if at >= 0:
+            prefetch(fives, at)
+            prefetch(counts, at * width)
+            prefetch(counts, at * width + 8)
+        begin = SUMS * np.int64(own_first[columns[row, place]])
+        if begin >= 0:
+            prefetch(own_sums, begin)
+            prefetch(own_sums, begin + 16)
+
+
+@njit(cache=True, inline="always")
+def _look_for_traces(
+    traces: np.ndarray,
+    first: np.ndarray,
+    how: np.ndarray,
+    column_of: np.ndarray,
+    columns: np.ndarray,
+    row: int,
+    mask: int,
+) -> None:
+    """Ask for the places of the values that an event may count."""
+    for kind in range(3):
+        entity = np.int64(columns[row, columns.shape[1] - 3 + kind])
+        if entity == 0:
+            continue
+        for measure in range(first[kind], first[kind + 1]):
+            if mask >> measure & 1 != 0 and how[measure] == DISTINCT:
+                value = np.int64(columns[row, column_of[measure]])
+                if value != 0:
+                    prefetch(traces, trace_home(traces, trace_key(entity, measure, value)))
 
 
 @njit(cache=True, nogil=True)
 def observe_rows(  # noqa: C901 - one loop on purpose, like the engine's
     open_: Open,
     seen: Seen,
-    known: Known,
-    moments: MomentArrays,
+    own: Blocks,
+    above: Blocks,
     histograms: Histograms,
+    layout_: Layout,
     group: np.ndarray,
     organisation: np.ndarray,
-    first: np.ndarray,
-    how: np.ndarray,
-    column_of: np.ndarray,
-    cell_of: np.ndarray,
-    per_kind: np.ndarray,
-    strata: np.ndarray,
     masks: np.ndarray,
     activity: int,
     columns: np.ndarray,
@@ -313,15 +437,9 @@ def observe_rows(  # noqa: C901 - one loop on purpose, like the engine's
     bytes_in: np.ndarray,
     bytes_out: np.ndarray,
     fresh: np.ndarray,
-    decay: np.ndarray,
-    weights: np.ndarray,
+    weights: tuple[float, float, float],
     room: int,
-    found_row: np.ndarray,
-    found_channel: np.ndarray,
-    found_entity: np.ndarray,
-    found_raw: np.ndarray,
-    found_nats: np.ndarray,
-    found_counts: np.ndarray,
+    found: Findings,
     woken_row: np.ndarray,
     woken_entity: np.ndarray,
     produced: np.ndarray,
@@ -329,116 +447,165 @@ def observe_rows(  # noqa: C901 - one loop on purpose, like the engine's
 ) -> tuple[int, int]:
     """Count events, judge windows that grew; returns (next row, DONE | NEEDS_...).
 
-    masks: int64 (values,): bit m set when measure m counts events of that activity. decay, weights: of today,
-    see `Volume`. produced: [findings, entities seen for the first time today].
+    masks: int64 (values,): bit m set when measure m counts events of that activity. weights: of the day, of
+    fast and slow sums and of scores. room: cells that one event may add. produced: [findings, entities seen
+    for the first time today].
     """
+    meta, row_of, counts, fives = open_.meta, open_.row_of, open_.counts, open_.five
+    first, how, column_of, cell_of = layout_.first, layout_.how, layout_.column, layout_.cells
+    per_kind, strata, grids = layout_.per_kind, layout_.strata, layout_.grids
+    kept_first, kept = layout_.kept_first, layout_.kept
+    own_first, own_sums, above_first, above_sums = own.first, own.sums, above.first, above.sums
+    fast, slow, score = weights
+    fast_decay, slow_decay, score_decay = 1.0 / fast, 1.0 / slow, 1.0 / score
     width = columns.shape[1]
-    holders = np.zeros(3, np.int64)
-    scratch = np.zeros(6)
+    flat_counts = counts.reshape(-1)
     for row in range(start, columns.shape[0]):
+        if row + LOOK_FARTHER < columns.shape[0]:
+            _look_farther(row_of, own_first, columns, row + LOOK_FARTHER)
+            _look_ahead(
+                row_of, fives, flat_counts, counts.shape[1], own_first, own_sums, columns, row + LOOK_AHEAD
+            )
+            _look_for_traces(
+                seen.traces,
+                first,
+                how,
+                column_of,
+                columns,
+                row + LOOK_AHEAD,
+                masks[columns[row + LOOK_AHEAD, activity]],
+            )
         day = time_us[row] // DAY_US
-        if day > open_.meta[TODAY]:
+        if day > meta[TODAY]:
             return row, NEEDS_CLOSE
-        if day < open_.meta[TODAY]:
-            open_.meta[LATE] += 1
+        if day < meta[TODAY]:
+            meta[LATE] += 1
             continue
-        if produced[0] + 3 * how.shape[0] > found_row.shape[0] or produced[1] + 3 > woken_row.shape[0]:
+        if produced[0] + 3 * how.shape[0] > found.row.shape[0] or produced[1] + 3 > woken_row.shape[0]:
             return row, NEEDS_OUTPUT
-        if open_.meta[ROWS] + 3 > open_.entity.shape[0] or moments.meta[0] + room > moments.meta[1]:
+        if (
+            meta[ROWS] + 3 > open_.entity.shape[0]
+            or own.meta[0] + room > own.meta[1]
+            or above.meta[0] + 2 * room > above.meta[1]
+        ):
             return row, NEEDS_ROOM
         hour, five = time_us[row] // HOUR_US, time_us[row] // FIVE_US
         mask = masks[columns[row, activity]]
         for kind in range(3):
-            entity = columns[row, width - 3 + kind]
+            entity = np.int64(columns[row, width - 3 + kind])
             if entity == 0:
                 continue
-            at = open_.row_of[entity]
+            at = np.int64(row_of[entity])
             if at < 0:
-                at = open_.meta[ROWS]
-                open_.meta[ROWS] += 1
-                open_.row_of[entity] = at
+                at = meta[ROWS]
+                meta[ROWS] += 1
+                row_of[entity] = at
                 open_.entity[at] = entity
                 open_.kind[at] = kind
-                open_.hour[at] = hour
-                open_.five[at] = five
+                fives[at] = five
                 woken_row[produced[1]] = row
                 woken_entity[produced[1]] = entity
                 produced[1] += 1
-            for window in (HOUR, FIVE_MINUTES):
-                now, opened = (hour, open_.hour) if window == HOUR else (five, open_.five)
-                if now > opened[at]:
+            peers, everybody = np.int64(group[entity]), organisation[kind]
+            if five > fives[at]:
+                if hour > fives[at] // FIVES_AN_HOUR:
                     close_window(
-                        open_,
-                        moments,
-                        histograms,
-                        group,
-                        organisation,
-                        first,
-                        how,
-                        cell_of,
-                        per_kind,
-                        strata,
-                        at,
-                        window,
-                        decay,
-                        weights,
-                        holders,
-                        scratch,
+                        open_, own, above, histograms, layout_, at, HOUR, peers, everybody, fast, slow, score
                     )
-                    opened[at] = now
-            on_time = hour == open_.hour[at]
-            holders[0], holders[1], holders[2] = entity, group[entity], organisation[kind]
+                # few measures keep five minutes: mostly there is nothing to close
+                shortest = 3 * kind + FIVE_MINUTES
+                for index in range(kept_first[shortest], kept_first[shortest + 1]):
+                    if counts[at, cell_of[kept[index], FIVE_MINUTES]] > 0.0:
+                        close_window(
+                            open_,
+                            own,
+                            above,
+                            histograms,
+                            layout_,
+                            at,
+                            FIVE_MINUTES,
+                            peers,
+                            everybody,
+                            fast,
+                            slow,
+                            score,
+                        )
+                        break
+                fives[at] = five
+            first_window = FIVE_MINUTES if hour == fives[at] // FIVES_AN_HOUR else DAY
             for measure in range(first[kind], first[kind + 1]):
                 if mask >> measure & 1 == 0:
                     continue
                 amount = 1.0
                 hour_amount = 1.0
                 counting = how[measure]
+                is_log = False
                 if counting == DISTINCT:
-                    value = columns[row, column_of[measure]]
+                    value = np.int64(columns[row, column_of[measure]])
                     if value == 0:
                         continue
-                    before = last_hour(seen.tags, seen.hours, open_.meta, entity, measure, value, hour)
+                    before = last_hour(seen.traces, meta, entity, measure, value, hour)
                     amount = 1.0 if before < day * 24 else 0.0
                     hour_amount = 1.0 if before < hour else 0.0
                 elif counting == BYTES_IN:
                     amount = hour_amount = np.float64(bytes_in[row])
+                    is_log = True
                 elif counting == BYTES_OUT:
                     amount = hour_amount = np.float64(bytes_out[row])
+                    is_log = True
                 elif counting == FRESH:
                     amount = hour_amount = np.float64(fresh[row, kind])
                 if hour_amount == 0.0:
                     continue
-                is_log = counting in (BYTES_IN, BYTES_OUT)
-                for window in range(3):
+                for window in range(first_window, 3):
                     cell = cell_of[measure, window]
-                    more = amount if window == 2 else hour_amount
-                    if cell < 0 or more == 0.0 or (window < 2 and not on_time):
+                    more = amount if window == DAY else hour_amount
+                    if cell < 0 or more == 0.0:
                         continue
-                    old = open_.counts[at, cell]
+                    old = counts[at, cell]
                     new = old + more
-                    open_.counts[at, cell] = new
-                    if new < LEAST_COUNT or (old > 0.0 and grid(new) == grid(old)):
+                    counts[at, cell] = new
+                    if new < LEAST_COUNT or not _grew(old, new, grids):
                         continue
-                    raw = judged(moments, holders, cell, window, per_kind[kind], is_log, decay, new, scratch)
+                    now, before_now = usual(
+                        own_sums,
+                        above_sums,
+                        np.int64(own_first[entity]),
+                        _block_or_none(above_first, peers),
+                        np.int64(above_first[everybody]),
+                        cell,
+                        per_kind[kind] + window,
+                        is_log,
+                        fast_decay,
+                        slow_decay,
+                    )
+                    if (
+                        not is_log
+                        and everyday(new, now.mean, now.variance)
+                        and everyday(new, before_now.mean, before_now.variance)
+                    ):
+                        continue
+                    raw = judged(now, before_now, is_log, new)
                     if raw <= THRESHOLD_NATS:
                         continue
                     stratum = strata[kind] + cell
-                    nats = calibrated(histograms, stratum, bin_of(raw), raw, decay[2])
+                    nats = calibrated(histograms, stratum, bin_of(raw), raw, score_decay)
                     if nats <= THRESHOLD_NATS:
                         continue
+                    if now.mean < 0.0:
+                        now = before_now
                     place = produced[0]
-                    found_row[place] = row
-                    found_channel[place] = stratum
-                    found_entity[place] = entity
-                    found_raw[place] = raw
-                    found_nats[place] = nats
-                    found_counts[place, COUNT] = new
-                    found_counts[place, MEAN] = scratch[0]
-                    found_counts[place, WINDOWS] = scratch[2]
-                    found_counts[place, PEER_MEAN] = scratch[3]
-                    found_counts[place, ORG_MEAN] = scratch[4]
-                    found_counts[place, SLOW_MEAN] = scratch[5]
+                    found.row[place] = row
+                    found.channel[place] = stratum
+                    found.entity[place] = entity
+                    found.raw[place] = raw
+                    found.nats[place] = nats
+                    found.counts[place, COUNT] = new
+                    found.counts[place, MEAN] = now.mean
+                    found.counts[place, WINDOWS] = now.windows
+                    found.counts[place, PEER_MEAN] = now.peer_mean
+                    found.counts[place, ORG_MEAN] = now.org_mean
+                    found.counts[place, SLOW_MEAN] = before_now.mean
                     produced[0] += 1
     return columns.shape[0], DONE
 
@@ -446,81 +613,79 @@ def observe_rows(  # noqa: C901 - one loop on purpose, like the engine's
 @njit(cache=True, nogil=True)
 def close_rows(
     open_: Open,
-    moments: MomentArrays,
+    own: Blocks,
+    above: Blocks,
     histograms: Histograms,
+    layout_: Layout,
     group: np.ndarray,
     organisation: np.ndarray,
-    first: np.ndarray,
-    how: np.ndarray,
-    cell_of: np.ndarray,
-    per_kind: np.ndarray,
-    strata: np.ndarray,
     begin: int,
     end: int,
-    decay: np.ndarray,
-    weights: np.ndarray,
-    holders: np.ndarray,
-    scratch: np.ndarray,
+    weights: tuple[float, float, float],
 ) -> None:
     """Learn all windows of a range of rows and empty them; the caller has made room."""
     for row in range(begin, end):
+        peers, everybody = np.int64(group[open_.entity[row]]), organisation[open_.kind[row]]
         for window in range(3):
             close_window(
                 open_,
-                moments,
+                own,
+                above,
                 histograms,
-                group,
-                organisation,
-                first,
-                how,
-                cell_of,
-                per_kind,
-                strata,
+                layout_,
                 row,
                 window,
-                decay,
-                weights,
-                holders,
-                scratch,
+                peers,
+                everybody,
+                weights[0],
+                weights[1],
+                weights[2],
             )
 
 
 @njit(cache=True, nogil=True)
 def judge_counts(
-    moments: MomentArrays,
+    own: Blocks,
+    above: Blocks,
     histograms: Histograms,
+    layout_: Layout,
     group: np.ndarray,
     organisation: np.ndarray,
     kind_of: np.ndarray,
-    first: np.ndarray,
-    how: np.ndarray,
-    cell_of: np.ndarray,
     what: np.ndarray,
-    per_kind: np.ndarray,
-    strata: np.ndarray,
     column_of: np.ndarray,
     window: int,
-    decay: np.ndarray,
+    weights: tuple[float, float, float],
     entity: np.ndarray,
     counts: np.ndarray,
     out: np.ndarray,
 ) -> None:
     """Evidence beyond the everyday that counts of a window would give, the strongest by cause, into `out`."""
-    holders, scratch = np.zeros(3, np.int64), np.zeros(6)
     for row in range(entity.shape[0]):
         who = entity[row]
         kind = np.int64(kind_of[who])
-        holders[0], holders[1], holders[2] = who, group[who], organisation[kind]
-        for measure in range(first[kind], first[kind + 1]):
-            cell = cell_of[measure, window]
+        for measure in range(layout_.first[kind], layout_.first[kind + 1]):
+            cell = layout_.cells[measure, window]
             amount = counts[row, what[measure]]
             if cell < 0 or amount < LEAST_COUNT:
                 continue
-            is_log = how[measure] in (BYTES_IN, BYTES_OUT)
-            raw = judged(moments, holders, cell, window, per_kind[kind], is_log, decay, amount, scratch)
+            is_log = layout_.how[measure] == BYTES_IN or layout_.how[measure] == BYTES_OUT
+            now, before = usual(
+                own.sums,
+                above.sums,
+                np.int64(own.first[who]),
+                _block_or_none(above.first, group[who]),
+                np.int64(above.first[organisation[kind]]),
+                cell,
+                layout_.per_kind[kind] + window,
+                is_log,
+                1.0 / weights[0],
+                1.0 / weights[1],
+            )
+            raw = judged(now, before, is_log, amount)
             if raw <= THRESHOLD_NATS:
                 continue
-            stratum = strata[kind] + cell
-            nats = calibrated(histograms, stratum, bin_of(raw), raw, decay[2])
+            stratum = layout_.strata[kind] + cell
+            nats = calibrated(histograms, stratum, bin_of(raw), raw, 1.0 / weights[2])
             column = column_of[stratum]
             out[row, column] = max(out[row, column], nats - THRESHOLD_NATS)

@@ -28,7 +28,6 @@ from models.ranking.settings import (
     HISTOGRAM,
     ISOLATION_FOREST,
     OWN,
-    SESSION_OWN,
     SESSIONS,
     RankerSettings,
 )
@@ -140,8 +139,6 @@ class Ensemble:
         for column, name in enumerate(SESSIONS):
             if self.settings.on(name):
                 raw[name] = days.sessions[:, column].astype(np.float64)
-        if self.settings.on(SESSION_OWN):
-            raw[SESSION_OWN] = np.full(len(days.day), np.nan)
         evidence, counts = evidence_space(days), count_space(days, z)
         for number, kind in enumerate(self.kinds):
             rows = np.flatnonzero(days.kind == number)
@@ -151,7 +148,7 @@ class Ensemble:
                 if name in kind.neighbours:
                     raw[name][rows] = kind.neighbours[name].score(points[rows], own_place=own_place)
             for name, own in kind.own.items():
-                raw[name][rows] = own.score(days.entity[rows], _strangeness(name, raw)[rows])
+                raw[name][rows] = own.score(days.entity[rows], log_distance(raw[OWN[name]][rows]))
             if kind.histogram is not None:
                 raw[HISTOGRAM][rows] = kind.histogram.score(z[rows])
             if kind.forest is not None:
@@ -168,7 +165,7 @@ class Ensemble:
             rows = np.flatnonzero(days.kind == number)
             for name in OWN:
                 if name in raw:
-                    x = _strangeness(name, raw)[rows]
+                    x = log_distance(raw[OWN[name]][rows])
                     kind.own[name] = OwnDistances.fitted(days.entity[rows], x)
                     raw[name][rows] = kind.own[name].score(days.entity[rows], x, own_place=True)
 
@@ -201,11 +198,6 @@ class Ensemble:
                 if len(known) and name in kind.tails:
                     nats[name][known] = kind.tails[name].of(scores[known])
         return nats
-
-
-def _strangeness(name: str, raw: dict[str, np.ndarray]) -> np.ndarray:
-    """What a member of OWN compares, float64 (n,)."""
-    return raw[OWN[name]] if name == SESSION_OWN else log_distance(raw[OWN[name]])
 
 
 def features(days: DayTable, z: np.ndarray, nats: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -88,10 +88,9 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class OwnDistances:
-    """How strange an entity usually is: some (a server, a service) lie apart on every day.
+    """How far from everything an entity usually is: some (a server, a service) lie apart on every day.
 
-    What is compared is any number that grows with strangeness: the logarithm of a distance (`log_distance`),
-    or nats.
+    What is compared is the logarithm of a distance (`log_distance`).
 
     Attributes
     ----------
@@ -109,9 +108,7 @@ class OwnDistances:
 
     @classmethod
     def fitted(cls, entity: np.ndarray, x: np.ndarray) -> OwnDistances:
-        """Of past days, NaN left out; O(n log n)."""
-        known = np.isfinite(x)
-        entity, x = entity[known], x[known]
+        """Of past days; O(n log n)."""
         level = np.array([x.mean(), x.std()]) if len(x) else np.array([0.0, 1.0])
         entities, place = np.unique(entity.astype(np.int64), return_inverse=True)
         x = x - level[0]
@@ -121,7 +118,7 @@ class OwnDistances:
         return cls(entities, sums.reshape(len(entities), 3), level)
 
     def score(self, entity: np.ndarray, x: np.ndarray, *, own_place: bool = False) -> np.ndarray:
-        """float64 (n,): standard deviations above the entity's own mean, shrunk to the kind's; NaN of NaN.
+        """float64 (n,): standard deviations above the entity's own mean, shrunk to the kind's.
 
         own_place: these very days were fitted, and each leaves itself out.
         """

@@ -85,6 +85,10 @@ class Ranker:
         self._fitted_day = -1
         self._trust = np.zeros(KINDS)
 
+    def __repr__(self) -> str:
+        """Names the settings: benchmarks keep results by it."""
+        return f"Ranker({self.settings!r})"
+
     def __len__(self) -> int:
         """Entity-days in the history."""
         return 0 if self._history is None else len(self._history)

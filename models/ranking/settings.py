@@ -25,14 +25,12 @@ HALF_SPACE_TREES = "half_space_trees"
 COMBINER = "combiner"
 SESSION = "session"
 NEW_SESSION = "new_session"
-SESSION_OWN = "session_own"
-OWN = {EVIDENCE_OWN: EVIDENCE_NEIGHBOURS, COUNT_OWN: COUNT_NEIGHBOURS, SESSION_OWN: SESSION}
-"""Members that compare what another one says with what it usually says of the entity, and whose word that is.
-"""
+OWN = {EVIDENCE_OWN: EVIDENCE_NEIGHBOURS, COUNT_OWN: COUNT_NEIGHBOURS}
+"""Members that compare a distance with the entity's own past distances, and whose distance that is."""
 BATCH_MEMBERS = (EVIDENCE_NEIGHBOURS, COUNT_NEIGHBOURS, EVIDENCE_OWN, COUNT_OWN, HISTOGRAM, ISOLATION_FOREST)
 SESSIONS = (SESSION, NEW_SESSION)
 """Members that look at sessions, in the order of the columns of `models.days.DayTable.sessions`."""
-MEMBERS = (EXCESS, *BATCH_MEMBERS, HALF_SPACE_TREES, *SESSIONS, SESSION_OWN, COMBINER)
+MEMBERS = (EXCESS, *BATCH_MEMBERS, HALF_SPACE_TREES, *SESSIONS, COMBINER)
 BOOSTING, LOGISTIC = "boosting", "logistic"
 
 
@@ -68,7 +66,7 @@ class RankScores(NamedTuple):
 
 def _default_weights() -> tuple[tuple[str, float], ...]:
     # chosen on four simulated organisations (docs/decisions.md); none of them is used for a published figure
-    return ((COMBINER, 1.0), (SESSION, 1.0), (SESSION_OWN, 1.0), (NEW_SESSION, 1.0))
+    return ((COMBINER, 1.0), (COUNT_NEIGHBOURS, 1.0), (SESSION, 1.0), (NEW_SESSION, 1.0))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from benchmarks.ablations import RANKINGS, Variant
 from training.pedb.outcome import Outcome
 from training.pedb.vectors import DayMatrix, numbered
 
-ARGUMENTS = ["--users", "8", "--days", "9", "--warm-up", "2", "--seeds", "11", "--only", "habitus,ablations"]
+ARGUMENTS = ["--users", "8", "--days", "9", "--warm-up", "2", "--seeds", "11", "--only", "habitus,rankings"]
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +53,25 @@ def test_a_variant_is_scored_with_its_settings_and_keeps_its_own_results(work, m
 
     monkeypatch.setattr(bench_detection.evaluation, "score", score)
     monkeypatch.setattr(bench_detection, "VARIANTS", (Variant("without x", lambda: {"x": False}),))
-    found = bench_detection.main([*ARGUMENTS, "--work", str(work / "work")])
+    wanted = ["--only", "habitus,ablations"]
+    found = bench_detection.main([*ARGUMENTS, *wanted, "--work", str(work / "work")])
     assert asked == [{"x": False}]
     (theirs,) = found["without x"]
     assert dataclasses_equal(theirs, methods["habitus"][0])
+
+
+def test_every_variant_is_a_detector_of_its_own():
+    from benchmarks.ablations import VARIANTS
+    from models.detector import Detector
+
+    names = [variant.name for variant in VARIANTS]
+    assert len(set(names)) == len(names)
+    said = [repr(variant.settings()) for variant in VARIANTS]
+    # results are kept by what the settings say: the same in every process, different for every variant
+    assert len(set(said)) == len(said)
+    assert said == [repr(variant.settings()) for variant in VARIANTS]
+    for variant in VARIANTS:
+        Detector(key_seed=1, **variant.settings())
 
 
 def dataclasses_equal(left: Outcome, right: Outcome) -> bool:

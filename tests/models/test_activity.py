@@ -158,6 +158,19 @@ def test_moments_stay_within_their_bound_and_what_was_dropped_is_counted():
     assert world.activity.moments.dropped > 0
 
 
+def test_room_is_made_for_groups_that_everybody_joins_at_once():
+    world = World()
+    names = [f"user-{number}" for number in range(700)]
+    for day in range(3):
+        world.day(day, [event(at(day, 1 + i / 100), user=name, host="ws") for i, name in enumerate(names)])
+        world.groups({name: f"group-{day}-{i}" for i, name in enumerate(names)})
+    world.activity.close_day()
+    blocks = world.activity.moments.above
+    assert (blocks.first >= 0).sum() > 2 * len(names)
+    assert blocks.meta[0] <= blocks.meta[1]
+    assert len(blocks.sums) == 6 * blocks.meta[1]
+
+
 def test_house_keeping_lets_go_of_whoever_is_not_there_today():
     world = World()
     world.day(0, jumble(1, 100))

@@ -10,7 +10,7 @@ from features.measures import DAY, HOUR, WINDOWS
 from models.channels import HABIT, KINDS, LINK, RETURN, TRAVEL, VOLUME, Channels
 from models.detector import Detector
 from models.links import LINKS
-from models.pairs import CHANNELS
+from models.traffic import CHANNELS
 
 CHANNELS_OF = Channels(BEHAVIOURS)
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from features.measures import COUNTS, DAY
 from features.moments import Moments
-from models.volume import LEAST_LOG_SPREAD, MOST_NATS, count_nats, log_nats
+from models.calibration import THRESHOLD_NATS
+from models.volume import LEAST_LOG_SPREAD, MOST_NATS, TABLED, count_nats, everyday, grid, log_nats
 from tests.activities import World, at, event, strongest
 
 STEADY = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
@@ -177,12 +178,13 @@ def test_one_or_two_are_never_many():
 def test_judging_counts_gives_the_evidence_that_scoring_found(make, channel, burst):
     world = World()
     history(world, make)
-    before = [array.copy() for array in (*world.activity.histograms, *world.activity.moments.arrays)]
+    moments = world.activity.moments
+    before = [array.copy() for array in (*world.activity.histograms, *moments.own, *moments.above)]
     counts = np.zeros((2, len(COUNTS)))
     counts[0, COUNTS.index(channel)] = burst
     world.activity.open_day(world.activity.today)
     asked = world.activity.judged(np.array([world.id("alice"), world.id("bob")]), counts, DAY)
-    after = (*world.activity.histograms, *world.activity.moments.arrays)
+    after = (*world.activity.histograms, *moments.own, *moments.above)
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
     world.activity.close_day()
     asked = world.activity.judged(np.array([world.id("alice"), world.id("bob")]), counts, DAY)
@@ -218,6 +220,26 @@ def test_the_bound_of_a_count_is_above_the_tail_and_close_to_it(mean, dispersion
     assert bound <= exact * (1 + 1e-6) + 1e-6
     if exact > 3.0:
         assert bound >= exact - 1.0
+
+
+@given(
+    mean=st.floats(0.001, 1e5),
+    dispersion=st.floats(0.0, 12.0).map(np.exp),
+    times=st.floats(-1.0, 3.0).map(np.exp),
+)
+def test_what_a_cheap_look_calls_everyday_is_no_evidence(mean, dispersion, times):
+    count, variance = float(np.ceil(max(3.0, mean * times))), mean * dispersion
+    if everyday(count, mean, variance):
+        assert count_nats(count, mean, variance) <= THRESHOLD_NATS
+    elif count > mean:
+        assert count_nats(count, mean, variance) > 1.0, "the look is not so cheap that it sees nothing"
+
+
+def test_the_table_of_the_grid_is_the_grid():
+    table = World().activity._layout.grids
+    assert table.tolist() == [grid(float(amount)) for amount in range(TABLED)]
+    steps = np.flatnonzero(np.diff(table[:50])) + 1
+    assert steps.tolist() == [1, 2, 3, 4, 6, 8, 12, 16, 23, 32, 46], "powers of the root of two"
 
 
 @given(z=st.floats(0.0, 200.0), spread=st.floats(LEAST_LOG_SPREAD, 10.0), windows=st.floats(0.0, 1e4))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features.windows import with_room
-from models import pairs
+from models import traffic
 from models.calibration import THRESHOLD_NATS, empty_histograms
 from tests.activities import HOUR_US, MINUTE_US, World, at, event, strongest
 
@@ -161,19 +161,19 @@ def test_a_host_is_who_talks_and_without_one_the_user_and_then_the_address():
 # ---------------------------------------------------------------------------------------------- memory
 
 
-def observe(state: pairs.Pairs, holders: np.ndarray, values: np.ndarray, times: np.ndarray, limit: int):
+def observe(state: traffic.Pairs, holders: np.ndarray, values: np.ndarray, times: np.ndarray, limit: int):
     """Take in everything the way `models.activity` does."""
-    histograms = empty_histograms(pairs.STRATA)
+    histograms = empty_histograms(traffic.STRATA)
     out = [np.zeros(64, kind) for kind in (np.int64, np.int64, np.float64, np.float64)]
     counts = np.zeros((64, 6), np.float32)
     sent = np.zeros(len(times), np.int64)
-    state, start = pairs.with_values(state, int(values.max())), 0
+    state, start = traffic.with_values(state, int(values.max())), 0
     while start < len(times):
-        start, _ = pairs.observe_pairs(
+        start, _ = traffic.observe_pairs(
             state, histograms, holders, values, times, sent, 1.0, 1.0, *out, counts, start
         )
         if state.meta[0] > len(state.tags) * 0.6:
-            state = pairs.grown(state, limit)
+            state = traffic.grown(state, limit)
     return state
 
 
@@ -181,7 +181,7 @@ def test_memory_stays_at_the_bound_and_what_gave_way_is_counted():
     rng = np.random.default_rng(8)
     n, size = 60_000, 1 << 13
     holders, values = rng.integers(1, 400, n), rng.integers(1, 4_000, n)
-    state = observe(pairs.empty_pairs(size), holders, values, np.arange(n) * HOUR_US // 50, size)
+    state = observe(traffic.empty_pairs(size), holders, values, np.arange(n) * HOUR_US // 50, size)
     assert len(state.tags) == size
     assert state.meta[1] > 10_000
     newest = observe(state, holders[-1:], values[-1:], np.array([n * HOUR_US]), size)
@@ -192,7 +192,7 @@ def test_below_the_bound_no_pair_is_lost_for_lack_of_room():
     rng = np.random.default_rng(9)
     n = 30_000
     holders, values = rng.integers(1, 400, n), rng.integers(1, 4_000, n)
-    state = observe(pairs.empty_pairs(1 << 10), holders, values, np.arange(n), 1 << 22)
+    state = observe(traffic.empty_pairs(1 << 10), holders, values, np.arange(n), 1 << 22)
     distinct = len(np.unique(holders * 10_000 + values))
     assert len(state.tags) >= distinct
     kept = int((state.tags != 0).sum())
@@ -202,6 +202,6 @@ def test_below_the_bound_no_pair_is_lost_for_lack_of_room():
 
 def test_destinations_are_known_by_as_many_as_reached_them():
     holders, values = np.array([1, 2, 2, 3, 3, 3]), np.array([5, 5, 5, 5, 6, 0])
-    state = observe(pairs.empty_pairs(), holders, values, np.arange(6) * HOUR_US, 1 << 20)
+    state = observe(traffic.empty_pairs(), holders, values, np.arange(6) * HOUR_US, 1 << 20)
     assert state.known_by[[5, 6]].tolist() == [3, 1]
     assert with_room(state.known_by, 10**4)[5] == 3

@@ -11,7 +11,7 @@ COVERAGE := $(addprefix --cov=,$(PACKAGES)) --cov-branch --cov-report=term --cov
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bench setup-notebooks run test test-all lint format format-check types layers check bench \
+.PHONY: help setup setup-bench setup-notebooks run test test-all test-chaos lint format format-check types layers check bench \
         notebooks lock clean distclean
 
 help: ## show this list
@@ -33,11 +33,15 @@ run: setup ## score a simulated organisation and show who departed from their ha
 
 test: setup ## every test that needs nothing else and takes seconds, with branch coverage
 	@mkdir -p .cache
-	$(BIN)/python -m pytest -m 'not slow' $(COVERAGE) $(ARGS)
+	$(BIN)/python -m pytest -m 'not slow and not chaos' $(COVERAGE) $(ARGS)
 
 test-all: setup ## the slow tests too
 	@mkdir -p .cache
-	$(BIN)/python -m pytest $(COVERAGE) $(ARGS)
+	$(BIN)/python -m pytest -m 'not chaos' $(COVERAGE) $(ARGS)
+
+test-chaos: setup ## kill the service two hundred times and see that nothing is lost (some minutes)
+	@mkdir -p .cache
+	$(BIN)/python -m pytest -m chaos $(ARGS)
 
 lint: setup ## ruff's rules
 	$(BIN)/ruff check .

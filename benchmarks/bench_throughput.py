@@ -122,7 +122,7 @@ def ours(
 CHANNEL_PARTS = (
     ("habits and their calibration", "engine", "score_learn"),
     ("volume: windows and moments", "activity", "_observe_windows"),
-    ("traffic: pairs", "activity", "_observe_pairs"),
+    ("traffic: pairs", "activity", "_observe_traffic"),
     ("travel", "activity", "_observe_travel"),
     ("entity-days", "days", "add"),
     ("sample of events for the ranker", "sample", "add"),

@@ -143,10 +143,10 @@ class AlertBook:
         return np.lexsort((days.entity, -days.n_events, days.kind, -risk))
 
     def _raise_above_line(self, at_us: int, days: DayTable, risk: np.ndarray, entities: int) -> None:
-        nominal = self.controller.nominal(entities)
-        line = self.controller.line(nominal)
-        if not np.isfinite(line):
+        if not self.watches or not len(risk):
             return
+        nominal = self.controller.nominal(int(days.day[0]), entities)
+        line = self.controller.line(nominal)
         left = self.controller.allowed(nominal) - self._spent()
         for row in self._order(days, risk).tolist():
             if risk[row] < line or risk[row] <= 0:

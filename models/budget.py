@@ -27,7 +27,7 @@ HALF_LIFE_DAYS = 7.0
 """Of past days in the line: four weeks of them are kept, the weekdays are all in it."""
 LEAST_DAYS = 3
 """Closed days before there is a line; until then alerts are raised when a day closes."""
-GAIN, LEAK = 0.5, 0.8
+GAIN, LEAK = 0.5, 0.95
 LEAST_SHARE, MOST_SHARE = 0.25, 1.5
 KEPT_PEAKS = 6
 """Highest risks kept of each day, times its nominal number: the line is never sought below them."""
@@ -71,11 +71,13 @@ class Controller:
         """Whether there are days enough for a line."""
         return len(self._days) >= LEAST_DAYS
 
-    def nominal(self, entities: int) -> int:
-        """Alerts allowed today: by the entities seen so far, or yesterday's number while fewer were."""
+    def nominal(self, day: int, entities: int) -> int:
+        """Alerts allowed on a day (since 1970) that is not over: by the entities seen so far, or while fewer
+        were, the number of the same weekday last week (of yesterday, before there was one).
+        """
         # a day begins with nobody
-        expected = self._days[-1].nominal if self._days else 0
-        return max(self.budget.alerts(entities), expected)
+        expected = [closed.nominal for closed in self._days if closed.day in (day - WEEK, self._days[-1].day)]
+        return max([self.budget.alerts(entities), *expected[:1]])
 
     def quota(self, nominal: int) -> int:
         """Alerts wanted on a day with this nominal number, at least 1."""

@@ -32,7 +32,7 @@ class Budget:
 
     alerts_per_day: float = 10.0
     cap: float = 2.0
-    week: float = 1.2
+    week: float = 1.15
     page_nats: float = 12.0
 
     def __post_init__(self) -> None:

@@ -19,6 +19,8 @@ COMMANDS = {
     "unlearn": "Take an incident's events out of the baselines.",
     "simulate": "Write the logs of an invented organisation.",
     "evaluate": "Count the planted campaigns that are found within a budget of alerts.",
+    "serve": "Take events over HTTP and syslog, and answer questions about them.",
+    "keys": "Make, list and revoke the keys of collectors and people.",
     "demo": "Score a simulated organisation and show the result.",
     "doctor": "Check the installation and a state folder.",
 }

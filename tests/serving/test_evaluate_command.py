@@ -39,6 +39,12 @@ def test_the_evaluation_prints_its_tables_and_writes_its_files(judged):
         assert (folder / name).read_text().startswith("<svg")
 
 
+def test_any_seven_days_have_the_alerts_of_the_budget(judged):
+    folder, _ = judged
+    ratios = json.loads((folder / "evaluation.json").read_text())["alerts_over_budget_by_week"]
+    assert 0.8 <= ratios["least"] <= ratios["most"] <= 1.2
+
+
 def test_entity_days_are_kept_with_the_campaigns_they_belong_to(judged):
     folder, _ = judged
     (path,) = folder.glob("*-entity-days.parquet")

@@ -1,0 +1,103 @@
+"""The composition root: a process's core, keys, listeners and front, from its settings."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from features.errors import StateError
+from serving.core import Core
+from serving.http.app import Front
+from serving.http.metrics import HttpMetrics
+from serving.http.settings import address
+from serving.keys import Keys
+from serving.orphans import stop_with_parent
+from serving.settings import CoreSettings
+from serving.syslog_listener import SyslogListeners
+
+if TYPE_CHECKING:
+    from serving.http.app import Application
+    from serving.http.settings import Settings
+
+
+@dataclass
+class Runtime:
+    """What one process runs; opened before anything listens, closed after the last answer."""
+
+    settings: Settings
+    core: Core
+    keys: Keys
+    metrics: HttpMetrics
+    listeners: SyslogListeners | None = None
+    _closed: bool = field(default=False)
+
+    @classmethod
+    def open(cls, settings: Settings, *, stop_with: int = 0) -> Runtime:
+        """Recover and begin to work; errors as `serving.core.Core.start`.
+
+        stop_with: process id of a parent that this process must not outlive, 0 for none.
+        """
+        if stop_with:
+            stop_with_parent(stop_with)
+        os.umask(0o077)
+        core = Core(settings.data_dir, CoreSettings(), settings.database_url or None)
+        core.start()
+        return cls(settings, core, Keys(core.database), HttpMetrics(core.metrics))
+
+    def front(self, inner: Application) -> Front:
+        """The outermost application, over another one."""
+        return Front(inner, self.core, self.keys, self.settings, self.metrics)
+
+    async def listen(self) -> None:
+        """Start the syslog listeners that were asked for; OSError if an address cannot be had."""
+        settings = self.settings
+        if not (settings.syslog_tcp or settings.syslog_udp):
+            return
+        context = None
+        if settings.tls_cert is not None and settings.tls_key is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(settings.tls_cert, settings.tls_key)
+        self.listeners = SyslogListeners(self.core, settings.syslog_tenant, self.metrics.dropped.inc)
+        await self.listeners.start(
+            address(settings.syslog_tcp) if settings.syslog_tcp else None,
+            address(settings.syslog_udp) if settings.syslog_udp else None,
+            context,
+        )
+
+    async def close(self) -> None:
+        """Take no more, write what was taken, let go of the directory."""
+        if self.listeners is not None:
+            await self.listeners.stop()
+        await asyncio.to_thread(self.stop)
+
+    def stop(self) -> None:
+        """`close` without an event loop; a second time does nothing."""
+        if not self._closed:
+            self._closed = True
+            self.core.stop()
+
+
+class Holder:
+    """Where a process keeps its runtime: BentoML makes the service before the settings are known."""
+
+    def __init__(self) -> None:
+        self._runtime: Runtime | None = None
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether there is a runtime."""
+        return self._runtime is not None
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime; StateError before the worker has started."""
+        if self._runtime is None:
+            raise StateError("the service has not started yet")
+        return self._runtime
+
+    def fill(self, runtime: Runtime) -> None:
+        """Keep a runtime."""
+        self._runtime = runtime

@@ -1,0 +1,133 @@
+"""Checkpoints and lake segments, written behind the engine's back: one thread, in order, failures retried."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from features import checkpoint
+from models.detector import Detector
+from serving import lake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+    import pyarrow as pa
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+
+
+class Folders:
+    """Where a tenant's files lie in a data directory."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+
+    def state(self, tenant: str) -> Path:
+        """Checkpoints."""
+        return self.data_dir / "tenants" / tenant / "state"
+
+    def lake(self, tenant: str) -> Path:
+        """Scored events."""
+        return self.data_dir / "tenants" / tenant / "lake"
+
+
+class Writer:
+    """Runs jobs one after the other in a thread of its own.
+
+    A job that fails for want of room is tried again until it succeeds or the writer is stopped: what comes
+    behind it may rely on it.
+    """
+
+    def __init__(self, folders: Folders) -> None:
+        self._folders = folders
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._busy = False
+        self.failing = ""
+        """Why the current job does not succeed; "" when all is well."""
+        self.durable: dict[str, int] = {}
+        """Position of the newest checkpoint on disk, by tenant."""
+        self._thread = threading.Thread(target=self._run, name="habitus-writer", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that are not done."""
+        return len(self._jobs) + self._busy
+
+    def segment(self, tenant: str, number: int, tables: list[pa.Table]) -> None:
+        """Write a lake segment."""
+        self._put(lambda: self._write_segment(tenant, number, tables))
+
+    def checkpoint(self, tenant: str, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> None:
+        """Write a checkpoint, after all that was asked for before."""
+        self._put(lambda: self._write_checkpoint(tenant, arrays, settings))
+
+    def run(self, job: Callable[[], None]) -> None:
+        """Any other work that may take its time."""
+        self._put(job)
+
+    def _write_segment(self, tenant: str, number: int, tables: list[pa.Table]) -> None:
+        folder = self._folders.lake(tenant)
+        folder.mkdir(parents=True, exist_ok=True)
+        lake.write_segment(folder, number, tables)
+
+    def _write_checkpoint(self, tenant: str, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> None:
+        checkpoint.write(self._folders.state(tenant), arrays, settings, Detector.schema())
+        self.durable[tenant] = int(settings["service"]["position"])
+
+    def _put(self, job: Callable[[], None]) -> None:
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._jobs and not self._stopping:
+                    self._changed.wait()
+                if not self._jobs:
+                    return
+                job = self._jobs.popleft()
+                self._busy = True
+            self._do(job)
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+
+    def _do(self, job: Callable[[], None]) -> None:
+        while True:
+            try:
+                job()
+            except Exception as error:  # whatever it is, the service goes on and says so
+                if not self.failing:
+                    log.exception("writing in the background fails; it will be tried again")
+                self.failing = f"{type(error).__name__}: {error}"
+                with self._changed:
+                    if self._stopping:
+                        # what follows may count on it: a checkpoint on its segments
+                        self._jobs.clear()
+                        return
+                    self._changed.wait(RETRY_SECONDS)
+            else:
+                self.failing = ""
+                return
+
+    def stop(self) -> None:
+        """Finish all jobs (one that fails is given up) and end the thread."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()

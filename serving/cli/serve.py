@@ -1,0 +1,104 @@
+"""`habitus serve`: the service in one process."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `habitus serve` was asked for; see the command's own help."""
+
+    host: str
+    port: int
+    data_dir: Path
+    database_url: str = ""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    syslog_tcp: str = ""
+    syslog_udp: str = ""
+    syslog_tenant: str = "default"
+
+
+@click.command(name="serve")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
+)
+@click.option(
+    "--data-dir",
+    default="var",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Where everything durable lives; one process at a time.",
+)
+@click.option(
+    "--url", "database_url", default="", help="postgresql://... instead of SQLite in the data directory."
+)
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="PEM certificate chain.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="PEM key of the certificate.")
+@click.option("--syslog-tcp", default="", metavar="HOST:PORT", help="Take syslog over TCP (TLS if it is on).")
+@click.option("--syslog-udp", default="", metavar="HOST:PORT", help="Take syslog over UDP.")
+@click.option("--syslog-tenant", default="default", show_default=True, help="Whose the syslog messages are.")
+def command(**options: object) -> None:
+    """Take events over HTTP and syslog, score them, and answer questions about them.
+
+    Stops on SIGTERM or Ctrl-C when what was taken in is written and scored. Keys: habitus keys create.
+    """
+    run(Options(**options))  # type: ignore[arg-type]
+
+
+def run(options: Options) -> None:
+    """Serve until told to stop."""
+    from features.kernel_cache import is_cold
+    from serving.bootstrap import Holder, Runtime
+    from serving.http import logs
+    from serving.http.server import make_server
+    from serving.http.settings import Settings
+
+    settings = Settings(
+        data_dir=options.data_dir,
+        database_url=options.database_url,
+        host=options.host,
+        port=options.port,
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
+        syslog_tcp=options.syslog_tcp,
+        syslog_udp=options.syslog_udp,
+        syslog_tenant=options.syslog_tenant,
+    )
+    if options.host not in ("127.0.0.1", "::1", "localhost") and not settings.is_encrypted:
+        click.echo("keys and events travel unencrypted: give --tls-cert and --tls-key", err=True)
+    if is_cold():
+        click.echo("compiling the kernels of this version, once: about a minute", err=True)
+    logs.configure()
+    # uvicorn hands a signal on when it has stopped; without a handler that would end the process half-way
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    runtime = Runtime.open(settings)
+    try:
+        from serving.service import make_service
+
+        holder = Holder()
+        holder.fill(runtime)
+        service = make_service(holder)
+        server = make_server(runtime.front(service.to_asgi()), settings)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(100_000, 50, 50)
+        with contextlib.suppress(SystemExit):  # uvicorn's own, when it cannot listen
+            server.run()
+    finally:
+        runtime.stop()
+    if not server.started:
+        click.echo(
+            f"habitus: could not listen on {settings.host}:{settings.port}; the log says why", err=True
+        )
+        sys.exit(1)

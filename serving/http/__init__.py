@@ -1,0 +1,1 @@
+"""The HTTP side of the service: authentication, limits, routes, documents, metrics and logs."""

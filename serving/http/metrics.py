@@ -1,0 +1,106 @@
+"""What an operator watches: counters of the HTTP side, and the core's own numbers, as Prometheus text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from prometheus_client.core import Metric
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+COUNTED = frozenset(
+    {"submissions", "commits", "events", "bytes", "refused", "busy", "checkpoints", "flushes"}
+)
+"""Numbers of the core that only grow."""
+LEDGER = ("received", "scored", "late", "duplicate", "quarantined", "waiting", "entities", "habits", "held")
+"""Numbers of a tenant that are added up over all: received is the sum of the five after it."""
+_NAME = re.compile(r"[^a-z0-9_]")
+
+
+class HttpMetrics:
+    """Counters of one application; nothing is registered globally.
+
+    No label holds a tenant's name, a path or anything else that a client chooses: /metrics needs no key, and
+    the number of series stays bounded.
+
+    Parameters
+    ----------
+    core
+        Gives the core's numbers when they are asked for.
+    """
+
+    def __init__(self, core: Callable[[], Mapping[str, Any]]) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "habitus_http_requests",
+            "Requests by route and status",
+            ["route", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "habitus_http_request_seconds",
+            "Time until a request was answered",
+            ["route"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.received_bytes = Counter(
+            "habitus_http_received_bytes",
+            "Bytes of bodies as they came in",
+            ["protocol"],
+            registry=self.registry,
+        )
+        self.records = Counter(
+            "habitus_ingest_records", "Records acknowledged", ["protocol"], registry=self.registry
+        )
+        self.refused_keys = Counter(
+            "habitus_http_refused_keys", "Requests with a wrong key or without one", registry=self.registry
+        )
+        self.dropped = Counter(
+            "habitus_syslog_dropped",
+            "Syslog messages that were lost for lack of room",
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "habitus_http_in_flight_bytes", "Bytes of bodies held in memory", registry=self.registry
+        )
+        self.registry.register(_CoreNumbers(core))
+
+    def text(self) -> bytes:
+        """The exposition."""
+        return generate_latest(self.registry)
+
+
+class _CoreNumbers:
+    """Reads the core's numbers at every scrape."""
+
+    def __init__(self, core: Callable[[], Mapping[str, Any]]) -> None:
+        self._core = core
+
+    def describe(self) -> list[Metric]:
+        """Nothing: the names are known when the core runs."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """One family a number; a text says trouble, and is 1 when it is not empty. Tenants are added up."""
+        numbers = dict(self._core())
+        tenants = numbers.pop("tenants", {})
+        numbers["tenants"] = len(tenants)
+        for key in LEDGER:
+            numbers[f"ledger_{key}"] = sum(tenant.get(key, 0) for tenant in tenants.values())
+        for key, value in sorted(numbers.items()):
+            if isinstance(value, bool | int | float | str):
+                name = "habitus_" + _NAME.sub("_", key.lower())
+                number = float(bool(value)) if isinstance(value, str) else float(value)
+                about = key.replace("_", " ")
+                if key in COUNTED or key.endswith("_total"):
+                    yield CounterMetricFamily(name.removesuffix("_total"), about, value=number)
+                else:
+                    yield GaugeMetricFamily(name, about, value=number)

@@ -1,0 +1,73 @@
+"""What the HTTP side needs of the rest of the service; the core and the keys fit these protocols."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from serving.store.database import Database
+    from serving.submission import Receipt, Submission
+
+
+CALLER, CORE = "habitus.caller", "habitus.core"
+"""Keys of the ASGI scope under which an application behind finds who asks, and what answers."""
+
+
+class Ingest(Protocol):
+    """Takes submissions; thread-safe (see `serving.core.Core`)."""
+
+    async def submit(
+        self, submission: Submission, *, learn: bool = True, want_scores: bool = False
+    ) -> Receipt:
+        """Resolves when the submission is on disk (and decoded or scored, as its protocol asks).
+
+        Raises Busy, Refused or TooLarge; then nothing was kept.
+        """
+
+    def metrics(self) -> Mapping[str, Any]:
+        """Counters (names ending in _total) and gauges, by name."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether recovery is done and writing works."""
+
+
+class Reads(Protocol):
+    """Answers questions about what was learned; every one names the tenant."""
+
+    @property
+    def database(self) -> Database:
+        """The store of alerts and entity-days."""
+
+    async def open_days(self, tenant: str) -> pd.DataFrame:
+        """Entity-days of the day that is not over."""
+
+    async def baseline(self, tenant: str, name: str) -> pd.DataFrame:
+        """Habits of an entity; InputError when it is unknown."""
+
+
+class Caller(Protocol):
+    """Who a key belongs to."""
+
+    @property
+    def tenant(self) -> str:
+        """Everything that is read or written with the key belongs to it."""
+
+    @property
+    def role(self) -> str:
+        """One of `serving.http.roles.ANYBODY`."""
+
+    @property
+    def key_id(self) -> str:
+        """Names the key in logs without telling it."""
+
+
+class KeyRing(Protocol):
+    """Knows keys (see `serving.keys.Keys`)."""
+
+    def verify(self, secret: str) -> Caller | None:
+        """Whose key this is, None if it is nobody's; in constant time, without waiting."""

@@ -1,0 +1,151 @@
+"""The HTTP server process: uvicorn with bounds on what a client may send before it is known who it is."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import Server
+
+from serving.http.logs import FIELDS
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from serving.http.settings import Settings
+
+_LOG = logging.getLogger("habitus.http")
+
+HEAD_BYTES = 64 << 10
+"""Bytes of a request line with its headers: more than browsers and proxies send, less than a nuisance."""
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_CONFLICTING = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Gives a request's head so many seconds, and HEAD_BYTES bytes.
+
+    It also refuses what proxies in front may read differently (RFC 9112 section 6.3): a Content-Length
+    beside a Transfer-Encoding, two Content-Lengths, two Hosts or none.
+    """
+
+    head_seconds = 30.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = True
+        self._head_bytes = 0
+        self._refused = False
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a head."""
+        super().connection_made(transport)
+        self._start_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count the bytes of the head before they are parsed."""
+        if self._refused:
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_timer is None:
+                self._start_timer()
+        super().data_received(data)
+        if self._in_head and self._head_bytes > HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        """Look at the head before anybody is asked to answer it."""
+        self._stop_timer()
+        self._in_head = False
+        if self._refused:
+            return
+        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
+        elif _is_ambiguous([name for name, _ in self.headers], self.parser.get_http_version()):
+            self._refuse(_CONFLICTING)
+        else:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Hand on a part of the body."""
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Wait for the next head."""
+        self._in_head = True
+        self._head_bytes = 0
+        if not self._refused:
+            super().on_message_complete()
+
+    def _refuse(self, answer: bytes) -> None:
+        self._refused = True
+        _LOG.info("refused a request's head")
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self.transport.close()
+
+    def _start_timer(self) -> None:
+        self._head_timer = self.loop.call_later(self.head_seconds, self._too_slow)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _too_slow(self) -> None:
+        self._head_timer = None
+        if self._in_head and not self.transport.is_closing():
+            self.transport.close()
+
+
+def _is_ambiguous(names: list[bytes], version: str) -> bool:
+    lengths = names.count(b"content-length")
+    encodings = names.count(b"transfer-encoding")
+    hosts = names.count(b"host")
+    return lengths + encodings > 1 or hosts > 1 or (hosts == 0 and version == "1.1")
+
+
+class _Server(Server):
+    """Says where it listens in the form of the other lines."""
+
+    def _log_started_message(self, listeners: Sequence[Any]) -> None:
+        scheme = "https" if self.config.is_ssl else "http"
+        for listener in listeners:
+            name = listener.getsockname()
+            host = f"[{name[0]}]" if ":" in name[0] else name[0]
+            _LOG.info("listening", extra={FIELDS: {"url": f"{scheme}://{host}:{name[1]}"}})
+
+
+def make_server(app: Any, settings: Settings) -> Server:
+    """A server that is ready to run; it stops on SIGINT and SIGTERM when its requests are answered."""
+    config = Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http=type("Bounded", (BoundedProtocol,), {"head_seconds": settings.body_seconds}),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=settings.stop_seconds,
+        limit_concurrency=settings.connections,
+        backlog=1024,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
+    return _Server(config)

@@ -1,0 +1,103 @@
+"""What the service can be told: from the command line, or from the environment of a BentoML worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from features.errors import InputError
+from serving.protocols.limits import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "HABITUS_"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one process.
+
+    Parameters
+    ----------
+    data_dir
+        Where everything durable lives; one process at a time owns it.
+    database_url
+        postgresql://..., or "" for SQLite in `data_dir`.
+    host, port
+        Where HTTP is served; port 0 takes a free one.
+    tls_cert, tls_key
+        PEM files; HTTP and syslog over TCP are encrypted when both are given.
+    syslog_tcp, syslog_udp
+        HOST:PORT of the syslog listeners, "" for none.
+    syslog_tenant
+        Syslog has no credentials: what comes in there belongs to this tenant.
+    bulk_patience_seconds
+        How long a bulk request waits for room before it is answered 503 (shippers wait 10 s or longer).
+    in_flight_bytes
+        Bodies held in memory by all requests together; more is answered "busy".
+    body_seconds
+        Time for a request's head, and again for its body, to arrive.
+    connections
+        Open connections; more are answered 503.
+    stop_seconds
+        How long requests may take to finish when the service is asked to stop.
+    """
+
+    data_dir: Path = Path("var")
+    database_url: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    syslog_tcp: str = ""
+    syslog_udp: str = ""
+    syslog_tenant: str = "default"
+    bulk_patience_seconds: float = 5.0
+    in_flight_bytes: int = 256 << 20
+    body_seconds: float = 30.0
+    connections: int = 2048
+    stop_seconds: int = 20
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise InputError("--tls-cert and --tls-key go together: give both, or none")
+        for path in (self.tls_cert, self.tls_key):
+            if path is not None and not path.is_file():
+                raise InputError(f"{path}: no such file; give the PEM file of the certificate and of its key")
+
+        for listener in (self.syslog_tcp, self.syslog_udp):
+            if listener:
+                address(listener)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether TLS is on."""
+        return self.tls_cert is not None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Settings named HABITUS_DATA_DIR, HABITUS_SYSLOG_TCP and so on; InputError for a value of no use."""
+        found: dict[str, object] = {}
+        for setting in fields(cls):
+            text = environment.get(PREFIX + setting.name.upper())
+            if text is None or setting.name == "limits":
+                continue
+            try:
+                found[setting.name] = _READ[str(setting.type)](text)
+            except ValueError as error:
+                raise InputError(f"{PREFIX}{setting.name.upper()}={text!r} is no {setting.type}") from error
+        return cls(**found)  # type: ignore[arg-type]
+
+
+_READ = {"str": str, "int": int, "float": float, "Path": Path, "Path | None": Path}
+
+
+def address(text: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT, :PORT or [::1]:PORT; InputError if it is none."""
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdigit() or int(port) > 0xFFFF:
+        raise InputError(f"{text!r} is no HOST:PORT, such as 0.0.0.0:5514")
+    return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)  # noqa: S104 - as asked for

@@ -1,0 +1,252 @@
+"""The journal: every operation that changes a tenant's state, in order, on disk before it is acknowledged.
+
+A commit is a group of operations that were waiting together; it is durable as a whole or not at all. The
+group is also what is applied together, so a replay meets exactly the steps that the first run took.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+import zstandard
+from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from features.errors import HabitusError, StateError
+from serving.store import tables
+from serving.store.database import take_writer_lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection
+
+    from serving.store.database import Database
+
+LEVEL = 1
+"""zstd level: at 1 a group is packed faster than the disk syncs it."""
+BODY_LIMIT = 1 << 30
+READ_ROWS = 256
+DELETE_ROWS = 2_000
+
+
+class Kind(IntEnum):
+    """What an operation does."""
+
+    SUBMISSION = 0
+    FLUSH = 1
+
+
+class Operation(NamedTuple):
+    """What is to be written; see `serving.submission.Submission` for its parts."""
+
+    tenant: str
+    kind: Kind
+    protocol: str = ""
+    body: bytes = b""
+    source: str = "auto"
+    ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An operation as the journal has it. received_us: when it came in; it never falls from one entry to the
+    next, whatever the machine's clock does.
+    """
+
+    seq: int
+    commit_no: int
+    received_us: int
+    operation: Operation
+
+
+class JournalError(HabitusError):
+    """A commit that failed: nothing of it is in the journal, nothing of it may be acknowledged."""
+
+
+class Journal:
+    """The one writer's end of the journal table. Not thread-safe: one thread appends.
+
+    After a failed commit nobody knows what the disk holds, so the journal refuses to write until `mend` has
+    opened it anew, found everything that was acknowledged, removed what was not, and committed once.
+
+    Parameters
+    ----------
+    database
+        The store.
+    floor
+        Position that a checkpoint holds: numbers go on behind it even if the table is empty.
+
+    Raises
+    ------
+    StateError
+        If another process writes here.
+    """
+
+    def __init__(self, database: Database, floor: int = 0) -> None:
+        self._database = database
+        self._packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+        self._connection: Connection | None = database.connect()
+        take_writer_lock(self._connection)
+        with self._connection.begin():
+            newest = self._connection.execute(
+                select(func.max(tables.journal.c.seq), func.max(tables.journal.c.received_us))
+            ).one()
+        self.last_seq = max(floor, newest[0] or 0)
+        self._received_us = int(newest[1] or 0)
+        self.broken = ""
+
+    def append(self, operations: Sequence[Operation]) -> list[Entry]:
+        """Write a group in one commit; returns its entries once they are durable.
+
+        Raises
+        ------
+        JournalError
+            If the disk is full or failing: nothing of the group was kept.
+        """
+        if self.broken or self._connection is None:
+            raise JournalError(f"the journal takes nothing after a failed commit: {self.broken}")
+        received_us = max(self._received_us, time.time_ns() // 1000)
+        first = self.last_seq + 1
+        entries = [
+            Entry(first + place, first, received_us, operation) for place, operation in enumerate(operations)
+        ]
+        rows = [self._row(entry) for entry in entries]
+        try:
+            with self._connection.begin():
+                self._connection.execute(insert(tables.journal), rows)
+        except SQLAlchemyError as error:
+            self.broken = _cause(error)
+            raise JournalError(f"nothing was written: {self.broken}") from error
+        self.last_seq += len(entries)
+        self._received_us = received_us
+        return entries
+
+    def _row(self, entry: Entry) -> dict[str, object]:
+        operation = entry.operation
+        ids = None if operation.ids is None else self._packer.compress(msgspec.json.encode(operation.ids))
+        return {
+            "seq": entry.seq,
+            "commit_no": entry.commit_no,
+            "tenant": operation.tenant,
+            "kind": int(operation.kind),
+            "protocol": operation.protocol,
+            "source": operation.source,
+            "received_us": entry.received_us,
+            "events": operation.body.count(b"\n"),
+            "size": len(operation.body),
+            "body": self._packer.compress(operation.body),
+            "ids": ids,
+        }
+
+    def mend(self) -> None:
+        """Open the journal anew after a failed commit; JournalError while it still cannot be written.
+
+        1 drop the connection, 2 find the last acknowledged entry, 3 remove what came after it, 4 commit that.
+        """
+        seq = tables.journal.c.seq
+        try:
+            if self._connection is not None:
+                self._connection.invalidate()  # 1
+                self._connection.close()
+                self._connection = None
+            connection = self._database.connect()
+            take_writer_lock(connection)
+            with connection.begin():
+                newest = connection.execute(select(func.max(seq)).where(seq <= self.last_seq)).scalar()  # 2
+                anything = connection.execute(select(func.max(seq))).scalar()
+                if anything is not None and newest is not None and newest != self.last_seq:
+                    raise StateError(
+                        f"the journal ends at {newest} and not at {self.last_seq}, which was acknowledged"
+                    )
+                connection.execute(delete(tables.journal).where(seq > self.last_seq))  # 3
+                probe = self.last_seq + 1
+                row = self._row(Entry(probe, probe, self._received_us, Operation("", Kind.FLUSH)))
+                connection.execute(insert(tables.journal), [row])
+            with connection.begin():
+                connection.execute(delete(tables.journal).where(seq == probe))  # 4
+        except (DBAPIError, SQLAlchemyError) as error:
+            self.broken = _cause(error)
+            raise JournalError(f"the journal still cannot be written: {self.broken}") from error
+        self._connection = connection
+        self.broken = ""
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def read(database: Database, after: int) -> Iterator[list[Entry]]:
+    """The commits behind a position, oldest first; StateError when a body does not match its checksum."""
+    unpacker = zstandard.ZstdDecompressor()
+    columns = tables.journal.c
+    query = (
+        select(tables.journal).where(columns.seq > bindparam("after")).order_by(columns.seq).limit(READ_ROWS)
+    )
+    commit: list[Entry] = []
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(query, {"after": after}).mappings().all()
+        for row in rows:
+            after = row["seq"]
+            try:
+                body = unpacker.decompress(row["body"], max_output_size=BODY_LIMIT)
+                packed = None if row["ids"] is None else unpacker.decompress(row["ids"], BODY_LIMIT)
+            except zstandard.ZstdError as error:
+                raise StateError(
+                    f"journal entry {after} is damaged ({error}); restore the data directory from a back-up"
+                ) from error
+            operation = Operation(
+                row["tenant"],
+                Kind(row["kind"]),
+                row["protocol"],
+                body,
+                row["source"],
+                None if packed is None else msgspec.json.decode(packed, type=tuple[str, ...]),
+            )
+            entry = Entry(after, row["commit_no"], row["received_us"], operation)
+            if commit and commit[0].commit_no != entry.commit_no:
+                yield commit
+                commit = []
+            commit.append(entry)
+        if len(rows) < READ_ROWS:
+            break
+    if commit:
+        yield commit
+
+
+def prune(database: Database, upto: int, before_us: int, keep_bytes: int) -> int:
+    """Delete entries that no checkpoint needs: those up to a position that are older than a moment, or more
+    than `keep_bytes` of bodies; returns how many. In small transactions, so that nobody waits long.
+    """
+    columns = tables.journal.c
+    with database.read() as connection:
+        kept = func.sum(func.length(columns.body)).over(order_by=columns.seq.desc())
+        sizes = select(columns.seq, kept.label("kept")).where(columns.seq <= upto).subquery()
+        over = (
+            connection.execute(select(func.max(sizes.c.seq)).where(sizes.c.kept > keep_bytes)).scalar() or 0
+        )
+        old = (
+            connection.execute(
+                select(func.max(columns.seq)).where(columns.seq <= upto, columns.received_us < before_us)
+            ).scalar()
+            or 0
+        )
+        first = connection.execute(select(func.min(columns.seq))).scalar()
+    bound, removed = max(over, old), 0
+    while first is not None and first <= bound:
+        last = min(bound, first + DELETE_ROWS - 1)
+        with database.write() as connection:
+            removed += connection.execute(delete(tables.journal).where(columns.seq <= last)).rowcount
+        first = last + 1
+    return removed
+
+
+def _cause(error: SQLAlchemyError) -> str:
+    return str(error.orig) if isinstance(error, DBAPIError) else str(error)

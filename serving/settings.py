@@ -1,0 +1,70 @@
+"""What an operator can set about the core. Times that order events are event times; timers are monotonic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from models.risk import Budget
+
+
+@dataclass(frozen=True)
+class CoreSettings:
+    """Limits and times of the core; the defaults suit two cores and 8 GB.
+
+    Parameters
+    ----------
+    lateness_seconds
+        How much later than newer ones an event may arrive and still be scored in its place.
+    linger_seconds
+        After this long without a submission of a tenant, what still waits for the watermark is scored.
+    future_seconds
+        An event further than this ahead of the moment it was received is quarantined.
+    waiting_events
+        Most events of a tenant that wait for the watermark.
+    submission_bytes
+        Largest body of one submission.
+    queue_bytes, tenant_queue_bytes
+        Bodies that may wait to be written, over all tenants and of one.
+    group_bytes, group_submissions
+        Most that one commit takes.
+    backlog_bytes
+        Bodies that may be on disk and not yet scored; while there are more, nothing further is taken.
+    checkpoint_seconds, checkpoint_events
+        A tenant's state is written this often, if it changed, or after so many events: what a recovery has to
+        replay.
+    journal_days, lake_days, quarantine_days, entity_days_days
+        How long what has been taken in, was scored, could not be read, and was summed up is kept.
+    journal_bytes
+        Most bytes of the journal that are kept although no checkpoint needs them.
+    quarantine_records
+        Most records of a tenant in quarantine; the oldest go first.
+    alert_seconds
+        How often the open day is searched for new alerts, at the least.
+    min_free_bytes
+        With less room than this on the disk, submissions are refused before the disk is full, so that
+        checkpoints and queries still work.
+    budget
+        How many alerts a day people can read.
+    """
+
+    lateness_seconds: float = 60.0
+    linger_seconds: float = 5.0
+    future_seconds: float = 3600.0
+    waiting_events: int = 500_000
+    submission_bytes: int = 64 << 20
+    queue_bytes: int = 256 << 20
+    tenant_queue_bytes: int = 128 << 20
+    group_bytes: int = 8 << 20
+    group_submissions: int = 512
+    backlog_bytes: int = 64 << 20
+    checkpoint_seconds: float = 60.0
+    checkpoint_events: int = 1_000_000
+    journal_days: float = 2.0
+    journal_bytes: int = 8 << 30
+    lake_days: float = 400.0
+    quarantine_days: float = 30.0
+    quarantine_records: int = 100_000
+    entity_days_days: float = 400.0
+    alert_seconds: float = 60.0
+    min_free_bytes: int = 64 << 20
+    budget: Budget = field(default_factory=Budget)

@@ -1,0 +1,1 @@
+"""The relational store of a data directory: journal, tenants, keys, alerts, quarantine and audit log."""

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+
+from serving.protocols import bulk
+
+EVENT = b'{"class_uid":3002,"time":1}'
+
+
+def frame(*lines: bytes, **more):
+    return bulk.frame(b"\n".join(lines) + b"\n", **more)
+
+
+def test_documents_come_in_order_with_their_ids_scoped_by_index():
+    found = frame(b'{"index":{"_index":"a","_id":"1"}}', EVENT, b'{"create":{"_index":"b","_id":1}}', EVENT)
+    assert found.framed.records == [EVENT, EVENT]
+    assert found.framed.ids == ["a/1", "b/1"]
+    assert [item.status for item in found.items] == [201, 201]
+
+
+def test_the_index_of_the_path_is_meant_where_the_action_names_none():
+    found = frame(b'{"index":{}}', EVENT, default_index="logs-zeek")
+    assert found.items[0].into == "logs-zeek"
+    assert found.framed.sources == ["zeek"]
+
+
+def test_without_ids_there_are_none_to_deduplicate_by():
+    assert frame(b'{"create":{}}', EVENT).framed.ids == []
+
+
+def test_an_update_carries_its_document_and_a_delete_carries_none():
+    found = frame(
+        b'{"update":{"_id":"u"}}',
+        b'{"doc":{"a":1},"doc_as_upsert":true}',
+        b'{"delete":{"_id":"d"}}',
+        b'{"index":{}}',
+        EVENT,
+    )
+    assert found.framed.records == [b'{"a":1}', EVENT]
+    assert [(item.operation, item.status) for item in found.items] == [
+        ("update", 200), ("delete", 404), ("index", 201),
+    ]  # fmt: skip
+
+
+def test_a_line_that_is_no_action_is_put_aside_and_the_batch_goes_on():
+    found = frame(b'{"index":{}}', EVENT, b"broken", b'{"index":{}}', EVENT)
+    assert found.framed.records == [EVENT, b"broken", EVENT]
+    assert found.framed.poison == [(1, "a line of a bulk request that is no action")]
+    assert len(found.items) == 3
+
+
+def test_an_action_without_its_document_is_put_aside():
+    found = frame(b'{"index":{}}', EVENT, b'{"index":{"_id":"x"}}')
+    assert found.framed.poison == [(1, "an action of a bulk request without its document")]
+
+
+def test_an_index_that_names_a_source_says_how_to_read_its_documents():
+    assert bulk.source_of("logs-suricata-2026.03.01") == "suricata"
+    assert bulk.source_of("filebeat-8.19.0") == "auto"
+    assert bulk.source_of("evtx") == "auto"
+
+
+def test_the_answer_always_has_took_errors_and_items_and_one_item_an_action():
+    found = frame(b'{"index":{"_index":"a\\"b","_id":"\\u00e9"}}', EVENT, b'{"delete":{"_id":"d"}}')
+    answered = json.loads(bulk.answer(found.items, 3, 10))
+    assert answered["took"] == 3
+    assert answered["errors"] is False
+    assert answered["items"][0]["index"]["_index"] == 'a"b'
+    assert answered["items"][0]["index"]["_id"] == "é"
+    assert answered["items"][1]["delete"]["status"] == 404
+    assert json.loads(bulk.answer([], 0, 0)) == {"took": 0, "errors": False, "items": []}
+
+
+def test_documents_without_an_id_are_given_names_that_differ():
+    found = frame(b'{"create":{}}', EVENT, b'{"create":{}}', EVENT)
+    items = json.loads(bulk.answer(found.items, 0, 7))["items"]
+    assert [item["create"]["_id"] for item in items] == ["habitus-7", "habitus-8"]

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from features.errors import InputError
+from serving.protocols import native
+
+A, B = b'{"a":1}', b'{"b":2}'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        A + b"\n" + B,
+        A + b"\r\n\r\n" + B + b"\r\n",
+        b"[" + A + b"," + B + b"]",
+        b" \n[ " + A + b",\n" + B + b"\n]\n",
+        b'{"Records":[' + A + b"," + B + b"]}",
+        b'{"value":[' + A + b'],"@odata.context":"x"}\n{"value":[' + B + b"]}",
+        b"\xef\xbb\xbf" + A + b"\n" + B,
+    ],
+)
+def test_records_are_found_in_every_shape_that_sources_export(body):
+    assert native.frame(body).records == [A, B]
+
+
+def test_a_document_over_several_lines_becomes_one_record():
+    body = json.dumps({"a": {"b": [1, "x\ny"]}}, indent=2).encode()
+    (record,) = native.frame(body).records
+    assert b"\n" not in record
+    assert json.loads(record) == {"a": {"b": [1, "x\ny"]}}
+
+
+def test_lines_of_a_text_log_stay_lines():
+    body = b"Mar  1 10:00:00 web sshd[1]: a\n[12.5] b\n"
+    assert native.frame(body).records == [b"Mar  1 10:00:00 web sshd[1]: a", b"[12.5] b"]
+    assert native.frame(b"[12.5] b\nx").records == [b"[12.5] b", b"x"]
+
+
+def test_a_broken_line_does_not_take_the_others_with_it():
+    assert native.frame(A + b"\n{broken\n" + B).records == [A, b"{broken", B]
+    assert native.frame(b"{broken\n" + B).records == [b"{broken", B]
+
+
+def test_a_list_that_is_cut_off_is_refused_because_no_record_can_be_told_from_the_next():
+    with pytest.raises(InputError, match="cut off"):
+        native.frame(b"[" + A + b"," + B)
+
+
+@pytest.mark.parametrize("body", [b"", b"\n \n", b"[]"])
+def test_nothing_holds_no_records(body):
+    assert native.frame(body).records == []
+
+
+def test_an_unknown_source_is_refused_with_the_known_ones():
+    assert native.source_named("") == "auto"
+    assert native.source_named("zeek") == "zeek"
+    with pytest.raises(InputError, match="cloudtrail"):
+        native.source_named("zeek2")
+    with pytest.raises(InputError):
+        native.source_named("evtx")

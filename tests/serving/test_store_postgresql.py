@@ -1,0 +1,98 @@
+"""The same store on a real PostgreSQL server, started for the test where its programs are installed."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from features.errors import InputError, StateError
+from serving import audit, journal
+from serving.core import Core
+from serving.journal import Journal, JournalError, Kind, Operation
+from serving.keys import Keys, Role
+from serving.store.database import open_database
+from tests.durable_events import CALM, lines, submission
+
+pytestmark = pytest.mark.integration
+
+
+def programs() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("PostgreSQL is not installed (Debian, Ubuntu: apt-get install postgresql)")
+    return found[-1].parent
+
+
+def somebody() -> str | None:
+    """Who the server runs as: it refuses to run as root."""
+    if os.getuid():
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name
+    pytest.skip("no user but root to run PostgreSQL as")
+
+
+@pytest.fixture(scope="module")
+def server():
+    binaries, user = programs(), somebody()
+    # a socket's path may have 107 characters
+    folder = Path(tempfile.mkdtemp(prefix="habitus-pg-", dir="/tmp"))
+    if user is not None:
+        shutil.chown(folder, user)
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, capture_output=True, user=user, cwd=folder, timeout=120)
+
+    run(str(binaries / "initdb"), "-D", "data", "-A", "trust", "-U", "habitus", "--locale=C", "-E", "UTF8")
+    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}'"
+    run(str(binaries / "pg_ctl"), "-D", "data", "-w", "-l", "log", "-o", options, "start")
+    yield f"postgresql://habitus@/postgres?host={folder}"
+    run(str(binaries / "pg_ctl"), "-D", "data", "-m", "immediate", "stop")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_journal_keys_and_audit_are_the_same_there(server):
+    database = open_database(server)
+    book = Journal(database)
+    kept = book.append([Operation("acme", Kind.SUBMISSION, "bulk", b"{}\n", "auto", ("a",))])
+    assert list(journal.read(database, 0)) == [kept]
+    with pytest.raises(StateError, match="another habitus"):
+        Journal(database)
+    with pytest.raises(JournalError):
+        book.append([Operation("a\0b", Kind.SUBMISSION)])
+    book.mend()
+    assert book.append([Operation("acme", Kind.SUBMISSION)])[0].seq == 2
+    assert journal.prune(database, 2, 0, 0) == 2
+    book.close()
+    keys = Keys(database)
+    key = keys.create("acme", Role.ADMIN)
+    assert keys.verify(key).tenant == "acme"
+    keys.revoke(key.split("_")[1])
+    assert audit.verify(database)[:2] == (2, 0)
+    database.close()
+
+
+def test_the_core_works_and_recovers_there(server, tmp_path):
+    import asyncio
+
+    with Core(tmp_path / "data", CALM, server) as core:
+        receipt = core.offer(submission([*lines(0, 50), b"poison"])).result(300)
+        assert receipt[:4] == (51, 50, 0, 1)
+        before = asyncio.run(core.digest("acme"))
+    with Core(tmp_path / "data", CALM, server) as core:
+        assert asyncio.run(core.digest("acme")) == before
+
+
+def test_a_server_that_is_not_there_is_named():
+    with pytest.raises(InputError, match="cannot be opened"):
+        open_database("postgresql://habitus@/x?host=/nonexistent")

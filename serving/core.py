@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from features import bodies
 from features.errors import InputError
-from features.sources.registry import MODULES
+from features.sources.registry import MODULES, decoder_class
 from serving import journal, lake, sinks
 from serving.checkpoints import Folders, Writer
 from serving.intake import Intake, Item
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
 
 TICK_SECONDS = 0.2
 MEND_SECONDS = 1.0
@@ -109,6 +110,7 @@ class Core:
         """
         self._stack.enter_context(locked(self.data_dir))
         try:
+            _load()
             self._database = open_database(self._url)
             self._stack.callback(self._database.close)
             self._folders = Folders(self.data_dir)
@@ -535,3 +537,11 @@ class Core:
             "free_bytes": shutil.disk_usage(self.data_dir).free,
             "tenants": tenants,
         }
+
+
+def _load() -> None:
+    """Import what the first submission would otherwise wait for."""
+    import pandas  # noqa: F401 - see above
+
+    for name in MODULES:
+        decoder_class(name)

@@ -35,7 +35,9 @@ _FORM = re.compile(rf"{PREFIX}_([0-9a-f]{{{2 * ID_BYTES}}})_([0-9A-Za-z_-]{{43}}
 
 
 class Role(StrEnum):
-    """What a key may do, each more than the one before: send; read and judge; train; manage keys."""
+    """What a key may do: a collector sends; an analyst reads and judges; a scientist trains as well; an admin
+    does everything, keys included.
+    """
 
     COLLECTOR = "collector"
     ANALYST = "analyst"

@@ -67,13 +67,14 @@ def fill(data_dir: Path, first: int, last: int) -> None:
                         print("refused", number, error, flush=True)  # noqa: T201 - the parent reads it
                 print("same", asyncio.run(core.digest(TENANT)) == before, flush=True)  # noqa: T201 - as above
                 resource.setrlimit(resource.RLIMIT_FSIZE, most)
-            while True:
+            for attempt in range(1200):
                 try:
                     receipt = core.offer(bodies).result(300)
-                except Refused:
-                    time.sleep(0.05)
-                else:
                     break
+                except Refused:
+                    if attempt == 1199:
+                        raise
+                    time.sleep(0.05)
             print("ack", number, receipt.accepted, flush=True)  # noqa: T201 - as above
         asyncio.run(core.flush(TENANT))
         print("done", json.dumps(core.metrics()["tenants"][TENANT]), flush=True)  # noqa: T201 - as above

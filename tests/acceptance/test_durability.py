@@ -115,8 +115,8 @@ def kill_again_and_again(zygote: Zygote, tmp_path: Path, kills: int, bodies: int
 
 
 def test_five_kills_lose_nothing_and_change_nothing(zygote, tmp_path):
-    """P1, P2, P3. Acknowledging before the commit, replaying without deduplication keys in the checkpoint, or
-    keeping lake segments that no checkpoint counts each makes it fail.
+    """P1, P2, P3. Acknowledging before the commit, or applying again what the checkpoint holds, makes
+    it fail.
     """
     kill_again_and_again(zygote, tmp_path, kills=5, bodies=60, step_ms=20_000)
 

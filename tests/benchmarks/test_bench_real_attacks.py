@@ -157,6 +157,9 @@ def test_an_attack_comes_out_on_top_of_a_quiet_past_and_leaves_no_trace(stage, t
         for n, tool in enumerate(tools)
     ]
     path = records_of.write(tmp_path / "attack.ndjson", records_of.on_day(attack, DAY))
+    before = stage.score(None).scores["events"][ACTOR]
+    # ten of the quiet day; the first of a new day may be taken for one of a wrong clock
+    assert 9 <= before <= 10
     outcome = bench.tried(stage, SIMULATED, "otrf/x", path, (ACTOR, MACHINE), [])
     assert max(outcome.places["habitus"][who].day for who in (ACTOR, MACHINE)) == 2  # perhaps equal
     assert outcome.places["never seen before"][ACTOR].day <= 2
@@ -165,7 +168,7 @@ def test_an_attack_comes_out_on_top_of_a_quiet_past_and_leaves_no_trace(stage, t
     assert set(outcome.places) == {"habitus", "events", "never seen before", "isolation forest"}
     again = bench.tried(stage, SIMULATED, "otrf/x", path, (ACTOR, MACHINE), [])
     assert again == outcome
-    assert stage.score(None).scores["events"][ACTOR] == 10
+    assert stage.score(None).scores["events"][ACTOR] == before
 
 
 def test_the_page_counts_only_files_with_more_entities_than_ranks():

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from features import bodies
 from features.errors import InputError
 from features.sources.registry import MODULES, decoder_class
+from models.detector import Detector
 from serving import journal, lake, sinks
 from serving.checkpoints import Folders, Writer
 from serving.intake import Intake, Item
@@ -539,9 +540,25 @@ class Core:
         }
 
 
+WARM_UP = tuple(
+    b'{"class_uid":3002,"activity_id":1,"status_id":1,"time":%d,"user":{"name":"warm-%d"},"device":{"hostname":"up-%d"},'
+    b'"src_endpoint":{"ip":"192.0.2.%d"},"metadata":{"uid":"%d"}}'
+    % (1_767_225_600_000 + hour * 3_600_000, number, number, number, hour * 10 + number)
+    for hour in range(3)
+    for number in range(4)
+)
+"""Some hours of an organisation of nobody: kernels of the night are loaded in the night."""
+
+
 def _load() -> None:
-    """Import what the first submission would otherwise wait for."""
+    """Import and compile what the first submission would otherwise wait for: seconds, or minutes where no
+    compiled kernels are kept yet. Ready means ready.
+    """
     import pandas  # noqa: F401 - see above
 
     for name in MODULES:
         decoder_class(name)
+    log.info("loading kernels; the first time on a machine they are compiled, which takes minutes")
+    detector = Detector()
+    found = bodies.decode(detector.reader(), [bodies.Body(b"\n".join(WARM_UP), "auto", None, 0)])
+    detector.score_learn(found.batch)

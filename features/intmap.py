@@ -26,7 +26,8 @@ def _get_many(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray, out: np.
 
 
 @njit(cache=True)
-def _put_many(keys: np.ndarray, values: np.ndarray, new_keys: np.ndarray, new_values: np.ndarray) -> int:
+def put_many(keys: np.ndarray, values: np.ndarray, new_keys: np.ndarray, new_values: np.ndarray) -> int:
+    """Set many non-zero keys of a table that has room; returns how many were not there before."""
     added = 0
     for i in range(new_keys.shape[0]):
         slot = slot_of(keys, new_keys[i])
@@ -68,5 +69,5 @@ class IntMap:
             size = 1 << int((self._count + len(keys)) * 4 - 1).bit_length()
             self.keys = np.zeros(size, np.int64)
             self.values = np.zeros(size, np.int32)
-            _put_many(self.keys, self.values, old_keys, old_values)
-        self._count += _put_many(self.keys, self.values, keys.astype(np.int64), values.astype(np.int32))
+            put_many(self.keys, self.values, old_keys, old_values)
+        self._count += put_many(self.keys, self.values, keys.astype(np.int64), values.astype(np.int32))

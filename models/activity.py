@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from features.activity_bits import ActivityBits
 from features.behaviours import COLUMN, LOGON, NETWORK
 from features.entities import KINDS
 from features.events import API_ACTIVITY, WEB_RESOURCES
@@ -107,7 +108,7 @@ class Activity:
         self.last_us = np.zeros(1024, np.int64)
         self.last_country = np.full(1024, -1, np.int16)
         self.jumps = np.zeros(1024, np.float32)
-        self._masks = np.zeros(0, np.int64)
+        self._bits = ActivityBits(baselines, self._measured)
         self._masked = 0
         self._countries = np.zeros(0, np.int16)
         self._located = 0
@@ -222,7 +223,7 @@ class Activity:
         self.jumps = with_room(self.jumps, ids)
 
     def _observe_windows(self, batch: Batch, fresh: np.ndarray) -> Findings:
-        self._mask_activities(batch)
+        self._bits.meet(batch)
         weights = self._weights(self.today)
         room = 3 * (self.channels.cells.widest + len(WINDOWS))
         n = len(batch.time_us)
@@ -240,7 +241,7 @@ class Activity:
                 self._layout,
                 self._groups(),
                 self._organisation(),
-                self._masks,
+                self._bits.by_id,
                 COLUMN["activity"],
                 batch.columns,
                 batch.time_us,
@@ -383,27 +384,17 @@ class Activity:
 
     # ---------------------------------------------------------------- values that decide what is counted
 
-    def _mask_activities(self, batch: Batch) -> None:
-        """Bits of the measures that count each activity, for activities not met before."""
-        self._masks = with_room(self._masks, len(self.baselines.values) + 1, -1)
-        ids = batch.columns[:, COLUMN["activity"]]
-        unknown = np.flatnonzero(self._masks[ids] == -1)
-        for row in unknown[np.unique(ids[unknown], return_index=True)[1]].tolist():
-            text = self.baselines.values[int(ids[row])]
-            bits = 0
-            for index, measure in enumerate(self.channels.measures):
-                if measure.applies(int(batch.class_uid[row]), text):
-                    bits |= 1 << index
-            self._masks[ids[row]] = bits
-
     def masks(self, batch: Batch) -> np.ndarray:
         """Bits of the measures that count each event, int64 (n,)."""
-        ids = batch.columns[:, COLUMN["activity"]]
-        known = ids <= len(self.baselines.values)  # invented events may hold invented values
-        self._mask_activities(batch.take(known))
-        masks = np.zeros(len(ids), np.int64)
-        masks[known] = self._masks[ids[known]]
-        return masks
+        return self._bits.of(batch)
+
+    def _measured(self, class_uid: int, activity: str) -> int:
+        """Bits of the measures that count an activity."""
+        return sum(
+            1 << index
+            for index, measure in enumerate(self.channels.measures)
+            if measure.applies(class_uid, activity)
+        )
 
     def _failed(self, activities: np.ndarray) -> np.ndarray:
         distinct, places = np.unique(activities, return_inverse=True)
@@ -484,7 +475,7 @@ class Activity:
         self.open = self.open._replace(row_of=row_of)
         self.seen = empty_seen(len(self.seen.traces))
         self.pairs = traffic.empty_pairs(len(self.pairs.tags))
-        self._masks = np.zeros(0, np.int64)
+        self._bits.forget()
         self._countries = np.zeros(0, np.int16)
 
     def export(self) -> tuple[dict[str, np.ndarray], dict[str, object]]:

@@ -31,15 +31,6 @@ def count_days(
 
 
 @njit(cache=True)
-def copy_counts(keys: np.ndarray, counts: np.ndarray, from_keys: np.ndarray, from_counts: np.ndarray) -> None:
-    """Put counts by key into another table, which has room."""
-    for i in range(from_keys.shape[0]):
-        slot = slot_of(keys, from_keys[i])
-        keys[slot] = from_keys[i]
-        counts[slot] = from_counts[i]
-
-
-@njit(cache=True)
 def look_up(keys: np.ndarray, counts: np.ndarray, wanted: np.ndarray, out: np.ndarray) -> None:
     """Counts of some keys into `out`, 0 for those that are not there."""
     for i in range(wanted.shape[0]):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from features.baselines import DAY_US
+from features.intmap import put_many
 from features.measures import COUNTS
-from models.day_counts import copy_counts, count_days, look_up
+from models.day_counts import count_days, look_up
 from models.day_frame import reasons_of, unsorted_frame, with_highest, with_raised
 from models.entity_risk import RiskLedger
 from models.risk import Budget
@@ -180,7 +181,7 @@ class DayBook:
         look_up(self._keys, self._counts, keys, counts)
         size = 1 << int(np.ceil(np.log2(4 * len(keys) + 4096)))
         self._keys, self._counts = np.zeros(size, np.int64), np.zeros(size, np.int64)
-        copy_counts(self._keys, self._counts, keys, counts)
+        put_many(self._keys, self._counts, keys, counts)
         self._used = len(keys)
         self._past, self._findings = (
             [Findings(*(array[found.day >= day] for array in found)) for found in parts]
@@ -200,7 +201,7 @@ class DayBook:
         used = np.flatnonzero(self._keys)
         keys = np.zeros(4 * len(self._keys), np.int64)
         counts = np.zeros(len(keys), np.int64)
-        copy_counts(keys, counts, self._keys[used], self._counts[used])
+        put_many(keys, counts, self._keys[used], self._counts[used])
         self._keys, self._counts = keys, counts
 
     def _merge(self) -> Findings:
@@ -243,7 +244,7 @@ class DayBook:
         keys = arrays["days_keys"]
         size = 1 << int(np.ceil(np.log2(4 * len(keys) + 4096)))
         self._keys, self._counts = np.zeros(size, np.int64), np.zeros(size, np.int64)
-        copy_counts(self._keys, self._counts, keys, arrays["days_events"])
+        put_many(self._keys, self._counts, keys, arrays["days_events"])
         self._used = len(keys)
         prefix = "days_ledger_"
         self.ledger = RiskLedger.restored(
@@ -311,7 +312,7 @@ class DayBook:
         keys = entities[self._keys[used] >> 32].astype(np.int64) << 32 | self._keys[used] & 0xFFFFFFFF
         counts = self._counts[used]
         self._keys, self._counts = np.zeros_like(self._keys), np.zeros_like(self._counts)
-        copy_counts(self._keys, self._counts, keys, counts)
+        put_many(self._keys, self._counts, keys, counts)
         self._findings, self._past = (
             [
                 found._replace(

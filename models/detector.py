@@ -143,7 +143,7 @@ class Detector:
             else activity
         )
         self.days = DayBook(self.baselines, self.channels)
-        self.sessions = Sessions(self.baselines.values, self.channels, seed)
+        self.sessions = Sessions(self.baselines, self.channels, seed)
         self.geo = geo or GeoDatabase()
         self.columniser = self._columniser()
 

@@ -39,6 +39,18 @@ def digest(*columns: np.ndarray) -> np.ndarray:
     return mixed(total)
 
 
+def chosen_by(digests: np.ndarray, limit: int, seed: int, ties: np.ndarray | None = None) -> np.ndarray:
+    """At most `limit` rows, uniform and decided by their digests; ascending. ties: int (n,), the lower first;
+    by default the row decides.
+    """
+    if len(digests) <= limit:
+        return np.arange(len(digests))
+    score = digests ^ np.uint64(seed * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
+    order = score * np.uint64(0xBF58476D1CE4E5B9)
+    ties = np.arange(len(digests)) if ties is None else ties
+    return np.asarray(np.sort(np.lexsort((ties, order))[:limit]), np.int64)
+
+
 def content_digest(days: DayTable) -> np.ndarray:
     """uint64 (n,) hash of what each row says, the entity's id left out."""
     return digest(days.kind, days.day, days.n_events, days.age_days, days.evidence, days.counts)

@@ -121,7 +121,7 @@ class Ensemble:
             # days without evidence are one point: as many of them as neighbours are asked for say it all
             silent = benign[total[benign] == 0][: settings.neighbours + 1]
             odd = chosen_rows(past.days, limit, settings.seed, benign[total[benign] > 0])
-            space = evidence_space(past.days)
+            space = evidence_space(past.days.evidence)
             some = past.take(chosen)
             references.append((space[np.concatenate([silent, odd])], count_space(some.days, some.z)))
         return cls(settings, references)
@@ -139,7 +139,7 @@ class Ensemble:
         for column, name in enumerate(SESSIONS):
             if self.settings.on(name):
                 raw[name] = days.sessions[:, column].astype(np.float64)
-        evidence, counts = evidence_space(days), count_space(days, z)
+        evidence, counts = evidence_space(days.evidence), count_space(days, z)
         for number, kind in enumerate(self.kinds):
             rows = np.flatnonzero(days.kind == number)
             if not len(rows):

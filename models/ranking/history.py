@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from models.days import DayTable, empty_days, joined_days
-from models.ranking.content import content_digest, content_order
+from models.ranking.content import chosen_by, content_digest, content_order
 
 if TYPE_CHECKING:
     from models.ranking.settings import RankerSettings
@@ -97,7 +97,5 @@ def chosen_rows(days: DayTable, limit: int, seed: int, among: np.ndarray | None 
     rows = np.arange(len(days.day)) if among is None else among
     if len(rows) <= limit:
         return rows
-    part = DayTable(*(array[rows] for array in days))
-    score = content_digest(part) ^ np.uint64(seed * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
-    picked = np.lexsort((part.entity, score * np.uint64(0xBF58476D1CE4E5B9)))[:limit]
-    return np.asarray(np.sort(rows[picked]), np.int64)
+    part = days.take(rows)
+    return np.asarray(rows[chosen_by(content_digest(part), limit, seed, part.entity)], np.int64)

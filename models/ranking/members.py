@@ -37,9 +37,9 @@ DIGITS = 5
 """Decimals kept of a distance: a matrix product rounds differently for other sizes of a batch."""
 
 
-def evidence_space(days: DayTable) -> np.ndarray:
+def evidence_space(evidence: np.ndarray) -> np.ndarray:
     """float32 (n, E): ln(1 + nats) by cause."""
-    return np.asarray(np.log1p(np.maximum(days.evidence, 0.0)), np.float32)
+    return np.asarray(np.log1p(np.maximum(evidence, 0.0)), np.float32)
 
 
 def count_space(days: DayTable, z: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numba import njit
 
-from features.intmap import slot_of
+from features.intmap import put_many, slot_of
 from models.sessions.views import COUNTS, DISTINCT_COLUMNS, SUMS, TALLIES
 
 if TYPE_CHECKING:
@@ -169,19 +169,11 @@ def _weigh(
     return row.shape[0]
 
 
-@njit(cache=True)
-def _rehash(keys: np.ndarray, values: np.ndarray, old_keys: np.ndarray, old_values: np.ndarray) -> None:
-    for i in range(old_keys.shape[0]):
-        if old_keys[i] != 0:
-            slot = slot_of(keys, old_keys[i])
-            keys[slot] = old_keys[i]
-            values[slot] = old_values[i]
-
-
 def _moved(keys: np.ndarray, values: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """A hash table with `size` slots that holds the same."""
     new_keys, new_values = np.zeros(size, np.int64), np.zeros(size, values.dtype)
-    _rehash(new_keys, new_values, keys, values)
+    used = np.flatnonzero(keys)
+    put_many(new_keys, new_values, keys[used], values[used])
     return new_keys, new_values
 
 
@@ -209,26 +201,33 @@ def grown(day: Day) -> Day:
     return day
 
 
+def sums_of(batch: Batch, fresh: np.ndarray) -> np.ndarray:
+    """What each event adds to SUMS, float64 (n, len(SUMS)). fresh: uint8 (n, 3) values that user, host and
+    address showed for the first time.
+    """
+    sums = np.empty((len(fresh), len(SUMS)))
+    sums[:, :3] = fresh
+    sums[:, 3] = np.maximum(batch.bytes_in, 0)
+    sums[:, 4] = np.maximum(batch.bytes_out, 0)
+    return sums
+
+
 def collected(
     day: Day,
     batch: Batch,
     partner: np.ndarray,
     holder: int,
     bits: np.ndarray,
-    fresh: np.ndarray,
+    sums: np.ndarray,
     findings: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
 ) -> Day:
     """The day with a scored batch added; arrays are changed in place, or replaced by longer ones.
 
     partner: int64 (n,), 0 for none. holder: column of the entity. bits: int64 (n,) tallies of each event.
-    fresh: uint8 (n, 3) values that user, host and address showed for the first time. findings: event, cause,
-    evidence column and value (int64), and gain of the findings of the batch.
+    sums: see `sums_of`. findings: event, cause, evidence column and value (int64), and gain of the findings
+    of the batch.
     """
     session = np.full(len(partner), -1, np.int64)
-    sums = np.empty((len(partner), len(SUMS)))
-    sums[:, :3] = fresh
-    sums[:, 3] = np.maximum(batch.bytes_in, 0)
-    sums[:, 4] = np.maximum(batch.bytes_out, 0)
     done = 0
     while done < len(partner):
         done = _collect(
@@ -262,7 +261,7 @@ def renumbered(day: Day, values: np.ndarray) -> Day:
     used = int(day.meta[ROWS])
     fresh = day.entity[:used].astype(np.int64) << 32 | day.partner[:used]
     keys, row_of = np.zeros_like(day.keys), np.zeros_like(day.row_of)
-    _rehash(keys, row_of, fresh, np.arange(used, dtype=np.int32))
+    put_many(keys, row_of, fresh, np.arange(used, dtype=np.int32))
     tags, best_keys, best = np.zeros_like(day.tags), np.zeros_like(day.best_keys), np.zeros_like(day.best)
     low = np.int64(0x7FFFFFFF)
     for new, new_values, old, old_values in (
@@ -271,5 +270,5 @@ def renumbered(day: Day, values: np.ndarray) -> Day:
     ):
         slots = np.flatnonzero(old)
         renamed = old[slots] & ~low | values[old[slots] & low].astype(np.int64)
-        _rehash(new, new_values, renamed, old_values[slots])
+        put_many(new, new_values, renamed, old_values[slots])
     return day._replace(keys=keys, row_of=row_of, tags=tags, best_keys=best_keys, best=best)

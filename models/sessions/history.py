@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.ranking.content import digest
+from models.ranking.content import chosen_by, digest
 from models.sessions.views import COUNTS
 
 AGE_DAYS = 60
@@ -61,9 +61,8 @@ def chosen(table: SessionTable, limit: int, seed: int) -> np.ndarray:
     """At most `limit` rows, uniform and decided by what they say (not by ids); ascending."""
     if len(table.day) <= limit:
         return np.arange(len(table.day))
-    score = digest(table.day, table.age_days, table.days, table.counts, table.evidence)
-    score ^= np.uint64(seed * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF)
-    return np.sort(np.argsort(score * np.uint64(0xBF58476D1CE4E5B9), kind="stable")[:limit])
+    said = digest(table.day, table.age_days, table.days, table.counts, table.evidence)
+    return chosen_by(said, limit, seed)
 
 
 class Acquaintance:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.ranking.members import Neighbours
+from models.ranking.members import Neighbours, evidence_space
 from models.ranking.tails import Tail
 from models.sessions.history import chosen
 from models.sessions.views import FRESH_DAYS
@@ -36,7 +36,7 @@ SPACES = ("counts", "evidence")
 def points(table: SessionTable, space: str) -> np.ndarray:
     """float32 (n, D): ln(1 + counts) with ln(1 + age) and ln(1 + earlier days); or ln(1 + nats) by cause."""
     if space == "evidence":
-        return np.asarray(np.log1p(np.maximum(table.evidence, 0.0)), np.float32)
+        return evidence_space(table.evidence)
     known = np.stack([table.age_days, table.days], axis=1)
     return np.asarray(np.log1p(np.concatenate([table.counts, known], axis=1)), np.float32)
 

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.activity_bits import ActivityBits
 from features.baselines import DAY_US
-from features.behaviours import COLUMN, ENTITY_KINDS, WIDTH
-from features.windows import with_room
+from features.behaviours import ENTITY_KINDS, WIDTH
 from models.ranking.threads import one_thread
 from models.sessions import book
 from models.sessions.history import Acquaintance, SessionHistory, SessionTable
 from models.sessions.scorer import Scorer
-from models.sessions.views import COLUMNS, FRESH_DAYS, INSIDE, VIEWS, WHOLE, View, bits_of, partners
+from models.sessions.views import COLUMNS, FRESH_DAYS, INSIDE, VIEWS, View, bits_of, partners
 
 if TYPE_CHECKING:
+    from features.baselines import Baselines
     from features.columns import Batch
-    from features.interner import StringTable
     from models.channels import Channels
     from models.engine import Scores
 
@@ -30,8 +30,8 @@ class Sessions:
 
     Parameters
     ----------
-    values
-        The tenant's interner.
+    baselines
+        The tenant's; ids are theirs.
     channels
         Their causes are the columns of the evidence.
     seed
@@ -41,9 +41,8 @@ class Sessions:
     """
 
     def __init__(
-        self, values: StringTable, channels: Channels, seed: int = 0, views: tuple[View, ...] = VIEWS
+        self, baselines: Baselines, channels: Channels, seed: int = 0, views: tuple[View, ...] = VIEWS
     ) -> None:
-        self._values = values
         self._channels = channels
         self._seed = seed
         self.views = views
@@ -53,7 +52,7 @@ class Sessions:
         self._met = [Acquaintance() for _ in views]
         self._past = [SessionHistory(causes, seed) for _ in views]
         self._scorers: list[Scorer | None] = [None for _ in views]
-        self._bits = np.zeros(0, np.int32)
+        self._bits = ActivityBits(baselines, bits_of)
 
     @property
     def dropped(self) -> int:
@@ -74,8 +73,9 @@ class Sessions:
             return
         place = np.full(len(batch.time_us), -1, np.int64)
         place[today] = np.arange(len(today))
-        part = batch.take(today)
-        bits = self._tallies(part)
+        part = batch if len(today) == len(place) else batch.take(today)
+        bits = self._bits.of(part)
+        sums = book.sums_of(part, scores.fresh[today])
         details = scores.details
         found = np.flatnonzero((details.gain > 0) & (place[details.row] >= 0))
         channel = details.behaviour[found].astype(np.int64)
@@ -93,18 +93,9 @@ class Sessions:
                 partners(view, part.columns),
                 WIDTH - len(ENTITY_KINDS) + view.kind,
                 bits,
-                scores.fresh[today],
+                sums,
                 findings,
             )
-
-    def _tallies(self, batch: Batch) -> np.ndarray:
-        """Bits of the tallies that count each event, int64 (n,)."""
-        self._bits = with_room(self._bits, len(self._values) + 1, -1)
-        ids = batch.columns[:, COLUMN["activity"]]
-        unknown = np.flatnonzero(self._bits[ids] == -1)
-        for row in unknown[np.unique(ids[unknown], return_index=True)[1]].tolist():
-            self._bits[ids[row]] = bits_of(int(batch.class_uid[row]), self._values[int(ids[row])])
-        return np.asarray(self._bits[ids], np.int64)
 
     def table(self, index: int) -> SessionTable:
         """Sessions of the open day in one view (by place in `views`), as far as the day has come."""
@@ -165,33 +156,25 @@ class Sessions:
     def held_ids(self) -> tuple[np.ndarray, np.ndarray]:
         """Entity and value ids that are still needed here."""
         entities, values = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for view, day, met in zip(self.views, self._days, self._met, strict=True):
+        for day, met in zip(self._days, self._met, strict=True):
             used = int(day.meta[book.ROWS])
             entities += [day.entity[:used].astype(np.int64), met.keys >> 32]
-            if view.partner != WHOLE:
-                both = np.concatenate([day.partner[:used], met.keys & 0xFFFFFFFF])
-                values.append(both[both > INSIDE] - INSIDE)
+            both = np.concatenate([day.partner[:used], met.keys & 0xFFFFFFFF])
+            values.append(both[both > INSIDE] - INSIDE)
             values += [day.tags[day.tags != 0] & 0x7FFFFFFF, day.best_keys[day.best_keys != 0] & 0x7FFFFFFF]
         return np.concatenate(entities), np.concatenate(values)
 
     def renumber(self, entities: np.ndarray, values: np.ndarray) -> None:
         """Follow a renumbering (old id -> new id)."""
-        self._bits = np.zeros(0, np.int32)
-        for index, view in enumerate(self.views):
-
-            def moved(partner: np.ndarray, whole: bool = view.partner == WHOLE) -> np.ndarray:
-                named = (partner > INSIDE) & (not whole)
-                new = partner.copy()
-                new[named] = values[partner[named] - INSIDE].astype(np.int64) + INSIDE
-                return new
-
+        self._bits.forget()
+        for index in range(len(self.views)):
             day, met, past = self._days[index], self._met[index], self._past[index]
             used = int(day.meta[book.ROWS])
             day.entity[:used] = entities[day.entity[:used]]
-            day.partner[:used] = moved(day.partner[:used])
+            day.partner[:used] = _renamed(day.partner[:used], values)
             self._days[index] = book.renumbered(day, values)
             pair_entity = entities[met.keys >> 32].astype(np.int64)
-            keys = pair_entity << 32 | moved(met.keys & 0xFFFFFFFF)
+            keys = pair_entity << 32 | _renamed(met.keys & 0xFFFFFFFF, values)
             keys[pair_entity == 0] = 0
             met.renumber(keys)
             past.past = past.past._replace(entity=entities[past.past.entity].astype(np.int32))
@@ -229,6 +212,14 @@ class Sessions:
             )
             if settings["fitted"][index]:
                 self._scorers[index] = Scorer.restored(f"{view.name}_scorer", arrays)
+
+
+def _renamed(partner: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Partners after a renumbering of values; what is no value stays."""
+    new = partner.copy()
+    named = partner > INSIDE
+    new[named] = values[partner[named] - INSIDE].astype(np.int64) + INSIDE
+    return new
 
 
 def _keys(entity: np.ndarray, partner: np.ndarray) -> np.ndarray:

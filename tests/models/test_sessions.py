@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.baselines import Baselines
 from features.behaviours import BEHAVIOURS, COLUMN, VALUE_COLUMNS, WIDTH
 from features.columns import Batch
 from features.interner import StringTable
@@ -28,17 +29,17 @@ LOGON, LOGON_FAILED = "Authentication: logon succeeded", "Authentication: logon 
 
 
 class Values(NamedTuple):
-    """A string table that gives the texts of the tests their ids."""
+    """Baselines whose string table gives the texts of the tests their ids."""
 
-    table: StringTable
+    baselines: Baselines
 
     def __getitem__(self, text: str) -> int:
-        return int(self.table.intern_many([text])[0]) if text else 0
+        return int(self.baselines.values.intern_many([text])[0]) if text else 0
 
 
 @pytest.fixture
 def values() -> Values:
-    return Values(StringTable())
+    return Values(Baselines())
 
 
 def events(values: Values, rows: list[dict[str, object]], day: int = 0) -> Batch:
@@ -144,7 +145,7 @@ ROW = st.tuples(
 def test_counts_are_those_of_a_plain_recount_wherever_the_stream_is_cut(
     rows: list[tuple[int, str, str, bool, int]], cut: int
 ) -> None:
-    values = Values(StringTable())
+    values = Values(Baselines())
     given_rows = [
         {
             "user_id": user,
@@ -156,7 +157,7 @@ def test_counts_are_those_of_a_plain_recount_wherever_the_stream_is_cut(
         for user, address, api, failed, size in rows
     ]
     batch = events(values, given_rows)
-    sessions = Sessions(values.table, CHANNELS)
+    sessions = Sessions(values.baselines, CHANNELS)
     sessions.open_day(0)
     for part in (slice(0, cut), slice(cut, None)):
         sessions.add(batch.take(part), scored(batch.take(part)))
@@ -187,7 +188,7 @@ def test_counts_are_those_of_a_plain_recount_wherever_the_stream_is_cut(
 def test_of_the_same_finding_the_strongest_counts_once_in_each_session(values: Values) -> None:
     batch = events(values, [logon(1, "10.0.0.1"), logon(1, "10.0.0.1"), logon(1, "10.0.0.2")])
     found = [(0, 1, 7, 2.0), (1, 1, 7, 5.0), (1, 1, 8, 1.0), (2, 1, 7, 3.0)]
-    sessions = Sessions(values.table, CHANNELS)
+    sessions = Sessions(values.baselines, CHANNELS)
     sessions.open_day(0)
     sessions.add(batch, scored(batch, found))
     column = CHANNELS.column_of[1]
@@ -199,7 +200,7 @@ def test_of_the_same_finding_the_strongest_counts_once_in_each_session(values: V
 def test_only_events_of_the_open_day_belong_to_it(values: Values) -> None:
     batch = events(values, [logon(1, "10.0.0.1")] * 3)
     batch.time_us[:] = [DAY_US - 1, DAY_US, 2 * DAY_US]
-    sessions = Sessions(values.table, CHANNELS)
+    sessions = Sessions(values.baselines, CHANNELS)
     sessions.open_day(1)
     sessions.add(batch, scored(batch, [(0, 1, 7, 2.0), (1, 1, 7, 4.0)]))
     table = sessions.table(0)
@@ -222,7 +223,7 @@ def test_partners_have_an_age_and_are_forgotten() -> None:
 
 def weeks(values: Values, days: int = 8, people: int = 20) -> Sessions:
     """Everybody works inside every day and from one home network; now and then from a new address."""
-    sessions = Sessions(values.table, CHANNELS)
+    sessions = Sessions(values.baselines, CHANNELS)
     rng = np.random.default_rng(1)
     for day in range(days):
         sessions.open_day(day)
@@ -263,7 +264,7 @@ def test_a_strange_session_stands_out_among_everybodys(values: Values) -> None:
 
 
 def test_nothing_is_said_before_there_is_a_past_or_where_no_view_looks(values: Values) -> None:
-    sessions = Sessions(values.table, CHANNELS)
+    sessions = Sessions(values.baselines, CHANNELS)
     attack(values, sessions)
     assert np.isnan(sessions.scores(np.zeros(1, np.int8), np.array([3]))).all()
     # a past of fewer sessions than needed says nothing either
@@ -281,7 +282,7 @@ def test_a_restored_state_goes_on_as_if_nothing_had_happened(values: Values) -> 
     sessions = weeks(values)
     attack(values, sessions)
     users, kinds = np.arange(1, 21), np.zeros(20, np.int8)
-    other = Sessions(values.table, CHANNELS)
+    other = Sessions(values.baselines, CHANNELS)
     other.restore(*sessions.export())
     assert np.array_equal(other.scores(kinds, users), sessions.scores(kinds, users))
     for each in (sessions, other):
@@ -293,8 +294,8 @@ def test_a_restored_state_goes_on_as_if_nothing_had_happened(values: Values) -> 
 
 
 def test_a_state_of_other_views_is_refused(values: Values) -> None:
-    sessions = Sessions(values.table, CHANNELS)
-    other = Sessions(values.table, CHANNELS, views=(View("mine", "user", "api"),))
+    sessions = Sessions(values.baselines, CHANNELS)
+    other = Sessions(values.baselines, CHANNELS, views=(View("mine", "user", "api"),))
     with pytest.raises(ValueError, match="mine"):
         sessions.restore(*other.export())
 
@@ -307,20 +308,25 @@ def test_ids_may_change_in_the_middle_of_a_day(values: Values) -> None:
     held_entities, held_values = sessions.held_ids()
     assert set(users) <= set(held_entities.tolist())
     assert {values["192.0.2.5"], values["odd7"]} <= set(held_values.tolist())
-    texts = values.table.many(np.arange(1, len(values.table) + 1))
+    table = values.baselines.values
+    texts = table.many(np.arange(1, len(table) + 1))
     renamed = StringTable()
     new_ids = np.zeros(len(texts) + 1, np.int32)
     new_ids[1:] = renamed.intern_many(list(reversed(texts)))[::-1]
     entities = np.zeros(100, np.int32)
     entities[1:50] = np.arange(1, 50) + 40
-    sessions._values = renamed
+    values.baselines.values = renamed  # as Baselines.renumber does
     sessions.renumber(entities, new_ids)
     assert np.array_equal(sessions.scores(kinds, users + 40), before)
     # going on counts into the same sessions: the same values are not distinct anew
     sizes = [len(sessions.table(index).entity) for index in range(len(VIEWS))]
     distinct = sessions.table(0).counts[:, COUNTS.index(DISTINCT[0]) :].copy()
-    more = events(Values(renamed), [logon(43, "192.0.2.5", "BR", "AS9 Nine", api="odd3")], day=8)
+    failures = sessions.table(0).counts[:, COUNTS.index("failures")].sum()
+    again = logon(43, "192.0.2.5", "BR", "AS9 Nine", api="odd3", activity=LOGON_FAILED)
+    more = events(values, [again], day=8)
     sessions.add(more, scored(more))
+    # what an activity means is looked up under its new id
+    assert sessions.table(0).counts[:, COUNTS.index("failures")].sum() == failures + 1
     assert [len(sessions.table(index).entity) for index in range(len(VIEWS))] == sizes
     after = sessions.table(0).counts[:, COUNTS.index(DISTINCT[0]) :]
     api = DISTINCT.index("api")
@@ -329,7 +335,7 @@ def test_ids_may_change_in_the_middle_of_a_day(values: Values) -> None:
 
 def test_what_finds_no_room_is_counted(values: Values, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(book, "ROW_LIMIT", 3)
-    sessions = Sessions(values.table, CHANNELS, views=(BY_ADDRESS,))
+    sessions = Sessions(values.baselines, CHANNELS, views=(BY_ADDRESS,))
     sessions.open_day(0)
     batch = events(values, [logon(1, f"10.0.0.{k}") for k in range(8)])
     sessions.add(batch, scored(batch))
@@ -339,7 +345,7 @@ def test_what_finds_no_room_is_counted(values: Values, monkeypatch: pytest.Monke
 
 def test_the_account_view_belongs_to_hosts(values: Values) -> None:
     rows = [{"host_id": 5, "user": "a"}, {"host_id": 5, "user": "b"}, {"user": "a", "user_id": 1}]
-    sessions = Sessions(values.table, CHANNELS)
+    sessions = Sessions(values.baselines, CHANNELS)
     sessions.open_day(0)
     batch = events(values, rows)
     sessions.add(batch, scored(batch))

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features import sketch
+from features import regroup, sketch, voices
 from features.behaviours import BEHAVIOURS, ENTITY_KINDS, VALUE_COLUMNS, Behaviour
-from features.entities import KINDS, UNIT, Entities
+from features.entities import GROUP, KINDS, UNIT, Entities
 from features.errors import InputError, StateError
 from features.interner import StringTable
 from features.kernel import (
@@ -92,6 +92,7 @@ class Baselines:
         self._totals = np.zeros(1024 * UNIT)
         self._distinct = np.zeros(1024 * UNIT, np.int32)
         self._pairs = np.zeros(len(behaviours), np.int64)
+        self.voices = voices.Voices(int(self.program.local.max()) + 1)
 
     # ---------------------------------------------------------------- size
 
@@ -154,6 +155,7 @@ class Baselines:
             room = max(end, len(self._totals) * 3 // 2)
             self._totals = np.concatenate([self._totals, np.zeros(room - len(self._totals))])
             self._distinct = np.concatenate([self._distinct, np.zeros(room - len(self._distinct), np.int32)])
+        self.voices.grow(self.entities.end)
         return Sums(
             keys=self._table.keys,
             weights=self._table.weights,
@@ -163,6 +165,8 @@ class Baselines:
             pairs=self._pairs,
             group=self.entities.group,
             organisation=np.array(self.entities.organisation, np.int64),
+            quiet=self.voices.row_of,
+            voices=self.voices.table,
             limit=self.max_entries,
         )
 
@@ -187,6 +191,12 @@ class Baselines:
         missing = unlearn_rows(self.sums(), self.program, batch.columns, slots, exponents)
         self._recount()  # a total that was mostly the weight of one odd clock has lost its other digits
         return float(missing) * self.decay()
+
+    def weigh_voices(self) -> int:
+        """Let no entity decide what is normal for others (`features.voices`); returns how many do not speak
+        in full. Whoever learns calls this now and then.
+        """
+        return voices.weigh(self)
 
     def make_room(self, now_us: int) -> None:
         """Grow the table, or at its limit drop the lightest entries."""
@@ -244,20 +254,21 @@ class Baselines:
 
     def merge(self, other: Baselines) -> None:
         """Add the sums of another baseline of the same behaviours and half-life; the halves of a history make
-        the whole.
+        the whole. Everybody speaks in full until voices are weighed again.
         """
         if other.behaviours != self.behaviours or other.half_life_days != self.half_life_days:
             raise StateError("baselines with other behaviours or another half-life cannot be merged")
         if other.landmark_us is None:
             return
+        voices.speak_up(self)
         self.move_landmark(
             max(other.landmark_us, other.landmark_us if self.landmark_us is None else self.landmark_us)
         )
         values = np.concatenate(
             [[0], self.values.intern_many(other.values.many(range(1, len(other.values) + 1)))]
         )
-        entities = self._adopt(other.entities, values)
-        keys, weights = sketch.entries(other._table)
+        entities, mixed = self._adopt(other.entities, values)
+        keys, weights = sketch.entries(voices.in_full(other))
         entity, behaviour, value = sketch.unpack(keys)
         weights = weights * 2.0 ** ((other.landmark_us - (self.landmark_us or 0)) / self.half_life_us)
         refused = entities[entity] == 0
@@ -275,14 +286,18 @@ class Baselines:
             self._table.keys, self._table.weights, pairs, pairs.view(np.float64)
         )
         self._recount()
+        regroup.remake(self, mixed)
         self.watermark_us = max(self.watermark_us, other.watermark_us)
         self.dropped_entries += other.dropped_entries
         self.dropped_weight += other.dropped_weight
         if len(self) > self.max_entries:
             self.make_room(self.watermark_us)
 
-    def _adopt(self, other: Entities, values: np.ndarray) -> np.ndarray:
-        """Own ids of another baseline's entities, added where new; int64 by the other's id."""
+    def _adopt(self, other: Entities, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Own ids of another baseline's entities, added where new, int64 by the other's id; and the groups
+        whose members differed.
+        """
+        mixed = [np.zeros(0, np.int64)]
         ids = np.zeros(other.end, np.int64)
         for kind in range(2 * KINDS):
             theirs = other.all_ids((kind,))
@@ -293,9 +308,10 @@ class Baselines:
             theirs = other.all_ids((kind,))
             theirs = theirs[other.group[theirs] != 0]
             ours, groups = ids[theirs], ids[other.group[theirs]]
-            free = self.entities.group[ours] == 0
-            self.entities.group[ours[free]] = groups[free]
-        return ids
+            mine = self.entities.group[ours].astype(np.int64)
+            mixed += [mine[mine != groups], groups[mine != groups]]
+            self.entities.group[ours[mine == 0]] = groups[mine == 0]
+        return ids, np.unique(np.concatenate(mixed))
 
     def shed_entities(self, share: float = 0.2) -> int:
         """Drop the habits of the lightest entities (by decayed weight of all their habits); returns how many
@@ -340,6 +356,7 @@ class Baselines:
         used[self.entities.name[: self.entities.end]] = True
         self.values, values = self.values.compacted(used)
         self.entities.rename(values)
+        self.voices.renumber(entities, self.entities.end)
         self._totals = np.zeros(self.entities.end * UNIT)
         self._distinct = np.zeros(self.entities.end * UNIT, np.int32)
         self._table = sketch.from_entries(
@@ -372,12 +389,15 @@ class Baselines:
         return self.values[int(self.entities.name[group])] if group else ""
 
     def set_groups(self, kind: str, names: Sequence[str], groups: Sequence[str]) -> None:
-        """Put entities (by kind and resolved name) into peer groups. What they did before counts for the
-        group only from now on.
+        """Put entities (by kind and resolved name) into peer groups, together with what they did; of a name
+        that comes twice the last group counts. Names and groups are added when new.
         """
-        self.entities.set_group(
-            ENTITY_KINDS.index(kind), self.values.intern_many(names), self.values.intern_many(groups)
-        )
+        number = ENTITY_KINDS.index(kind)
+        members = self.entities.ids(number, self.values.intern_many(names)).astype(np.int64)
+        joined = self.entities.ids(GROUP + number, self.values.intern_many(groups)).astype(np.int64)
+        group_of = dict(zip(members.tolist(), joined.tolist(), strict=True))
+        group_of.pop(0, None)  # refused: no room for more entities
+        regroup.move(self, np.array(list(group_of), np.int64), np.array(list(group_of.values()), np.int64))
 
     def habits(self, name: str | None = None, *, at: datetime | None = None) -> pd.DataFrame:
         """Baselines as a table, heaviest first.
@@ -442,6 +462,7 @@ class Baselines:
             "entity_group": self.entities.group[:end].copy(),
             "value_blob": blob,
             "value_offsets": offsets,
+            **self.voices.export(),
         }
         settings: dict[str, object] = {
             "half_life_days": self.half_life_days,
@@ -485,6 +506,7 @@ class Baselines:
         new.dropped_entries = settings["dropped_entries"]
         new.dropped_weight = settings["dropped_weight"]
         new._table = sketch.from_entries(arrays["keys"], arrays["weights"], settings["capacity"])
+        new.voices.restore(arrays)
         new._recount()
         new._totals[: len(arrays["totals"])] = arrays["totals"]
         return new

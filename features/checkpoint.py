@@ -50,10 +50,10 @@ def write(folder: Path, arrays: dict[str, np.ndarray], settings: dict[str, Any],
     }
     _write_synced(target / ARRAYS, content)  # 1
     _write_synced(target / MANIFEST, _sealed(manifest))
-    _sync_folder(target)  # 2
+    sync_folder(target)  # 2
     _write_synced(folder / (CURRENT + ".new"), name.encode())
     (folder / (CURRENT + ".new")).replace(folder / CURRENT)  # 3
-    _sync_folder(folder)  # 4
+    sync_folder(folder)  # 4
     for old in _checkpoints(folder):  # 5
         if old.name != name:
             shutil.rmtree(old, ignore_errors=True)
@@ -129,7 +129,8 @@ def _write_synced(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: what was made, renamed or removed there."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

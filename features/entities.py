@@ -105,13 +105,6 @@ class Entities:
         self._map.put(self._keys(kind, names), ids)
         return ids
 
-    def set_group(self, kind: int, names: np.ndarray, group_names: np.ndarray) -> None:
-        """Put entities into peer groups (both by name id); entities and groups are added when new."""
-        members = self.ids(kind, names)
-        groups = self.ids(GROUP + kind, group_names)
-        known = members > 0
-        self.group[members[known]] = groups[known]
-
     def all_ids(self, kinds: Sequence[int] = tuple(range(KINDS))) -> np.ndarray:
         """Ids of all entities of the given kind codes, ascending."""
         return np.flatnonzero(np.isin(self.kind[: self.end], np.asarray(kinds, np.int8)))

@@ -36,7 +36,8 @@ class Sums(NamedTuple):
 
     keys, weights, meta: the habit table. totals, distinct: all weight and number of values, by entity id *
     UNIT + local behaviour. pairs: (entity, value) pairs by behaviour, groups and organisation left out.
-    group, organisation: the levels above. limit: most entries, `has_room` keeps it.
+    group, organisation: the levels above. quiet, voices: see `features.voices`. limit: most entries,
+    `has_room` keeps it.
     """
 
     keys: np.ndarray
@@ -47,6 +48,8 @@ class Sums(NamedTuple):
     pairs: np.ndarray
     group: np.ndarray
     organisation: np.ndarray
+    quiet: np.ndarray
+    voices: np.ndarray
     limit: int
 
 
@@ -113,6 +116,13 @@ def level_entity(sums: Sums, entity: int, kind: int, level: int) -> int:
 
 
 @njit(cache=True, inline="always")
+def voice(sums: Sums, entity: int, local: int, level: int) -> float:
+    """Part of an entity's weight that counts at a level."""
+    row = sums.quiet[entity]
+    return sums.voices[row, local, level - 1] if row != 0 and level != ENTITY else 1.0
+
+
+@njit(cache=True, inline="always")
 def has_room(sums: Sums, extra: int) -> bool:
     """Whether `extra` more entries stay under the load limit and the limit of entries."""
     return sums.meta[0] + extra <= min(np.int64((sums.keys.shape[0] >> 1) * MAX_LOAD), sums.limit)
@@ -173,7 +183,9 @@ def learn_row(sums: Sums, program: Program, columns: np.ndarray, row: int, slot:
             holder = level_entity(sums, entity, kind, level)
             if holder != 0:
                 key = pack(holder, behaviour, value)
-                add_at(sums, find(sums.keys, key), key, program.local[behaviour], level, weight)
+                local = program.local[behaviour]
+                part = weight * voice(sums, entity, local, level)
+                add_at(sums, find(sums.keys, key), key, local, level, part)
 
 
 @njit(cache=True, nogil=True)
@@ -219,7 +231,9 @@ def unlearn_rows(
                 holder = level_entity(sums, entity, kind, level)
                 if holder != 0:
                     key = pack(holder, behaviour, value)
-                    missing += take_from(sums, key, program.local[behaviour], level, weight)
+                    local = program.local[behaviour]
+                    part = weight * voice(sums, entity, local, level)
+                    missing += take_from(sums, key, local, level, part)
     return missing
 
 

@@ -1,8 +1,5 @@
 """Moving entities between peer groups together with what they did: afterwards the sums of every group
 concerned are those of its members.
-
-`Entities.set_group` alone lets an entity's past stay with its old peers. That is right for a person who
-changes department, and wrong for a grouping that was found tonight and should hold for last month as well.
 """
 
 from __future__ import annotations
@@ -58,10 +55,17 @@ def move(baselines: Baselines, members: np.ndarray, groups: np.ndarray) -> int:
     changed = current[members] != groups
     if not changed.any():
         return 0
-    remade = np.zeros(baselines.entities.end, np.bool_)
-    remade[current[members[changed]]] = True
+    concerned = np.concatenate([current[members[changed]], groups[changed]])
     current[members[changed]] = groups[changed]
-    remade[groups[changed]] = True
+    remake(baselines, concerned)
+    return int(changed.sum())
+
+
+def remake(baselines: Baselines, groups: np.ndarray) -> None:
+    """Make the sums of peer groups anew from the habits of their members. groups: int64 (n,) ids, 0: none."""
+    current = baselines.entities.group
+    remade = np.zeros(baselines.entities.end, np.bool_)
+    remade[groups] = True
     remade[0] = False
     table = sketch.empty_table(baselines._table.capacity)
     for keys, weights in chunks(baselines):
@@ -69,9 +73,12 @@ def move(baselines: Baselines, members: np.ndarray, groups: np.ndarray) -> int:
         own = ~remade[holder]
         group = current[holder].astype(np.int64)
         given = remade[group]
+        in_group = baselines.voices.of(holder[given])[..., 0]
+        local = baselines.program.local[keys[given] >> 32 & 127]
+        heard = weights[given] * in_group[np.arange(len(local)), local]
         pairs = np.empty(2 * (int(own.sum()) + int(given.sum())), np.int64)
         pairs[0::2] = np.concatenate([keys[own], group[given] << 39 | keys[given] & KEY_REST])
-        pairs.view(np.float64)[1::2] = np.concatenate([weights[own], weights[given]])
+        pairs.view(np.float64)[1::2] = np.concatenate([weights[own], heard])
         if sketch.needs_growth(table, len(pairs) // 2):
             table = sketch.grown(table, len(pairs) // 2)
         table.meta[sketch.ENTRIES] += sketch.insert_all(
@@ -81,7 +88,6 @@ def move(baselines: Baselines, members: np.ndarray, groups: np.ndarray) -> int:
     baselines._recount()
     if len(baselines) > baselines.max_entries:
         baselines.make_room(baselines.watermark_us)
-    return int(changed.sum())
 
 
 def _check(baselines: Baselines, members: np.ndarray, groups: np.ndarray) -> None:

@@ -215,6 +215,7 @@ class Detector:
     def _reach(self, before_us: int, time_us: int) -> None:
         """The trusted time passes at least one mark: look at the day so far, or close it."""
         day = time_us // DAY_US
+        self.baselines.weigh_voices()
         if day > self.activity.today:
             self._begin_day(day, before_us)
         elif self.alerts.watches:

@@ -19,18 +19,21 @@ from features.entities import UNIT
 from features.kernel import (
     DONE,
     ENTITY,
+    EVERYONE,
     LEVELS,
     MAX_EXPONENT,
     MIN_EXPONENT,
     NEEDS_LANDMARK,
     NEEDS_OUTPUT,
     NEEDS_ROOM,
+    PEERS,
     Program,
     Sums,
     class_slots,
     has_room,
     learn_row,
     level_entity,
+    voice,
 )
 from features.lowlevel import prefetch
 from features.sketch import find, home_slot, pack
@@ -138,7 +141,8 @@ class Plan(NamedTuple):
     """What a few events ahead will look up, worked out once and prefetched: a ring of LOOK_AHEAD rows.
 
     applies: (ring,) behaviours that apply. listed: (ring, most) places in `Program.listed`. key, slot, total:
-    (ring, most, LEVELS) packed key (0: no such level), home slot, place of the totals.
+    (ring, most, LEVELS) packed key (0: no such level), home slot, place of the totals. voice: (ring, most,
+    LEVELS) part of the weight that counts at each level.
     """
 
     applies: np.ndarray
@@ -146,6 +150,7 @@ class Plan(NamedTuple):
     key: np.ndarray
     slot: np.ndarray
     total: np.ndarray
+    voice: np.ndarray
 
 
 def _empty_plan(most: int) -> Plan:
@@ -156,6 +161,7 @@ def _empty_plan(most: int) -> Plan:
         np.zeros(shape, np.int64),
         np.zeros(shape, np.int64),
         np.zeros(shape, np.int64),
+        np.ones(shape),
     )
 
 
@@ -186,6 +192,7 @@ def _look_ahead(sums: Sums, program: Program, plan: Plan, columns: np.ndarray, r
             plan.key[ring, count, level] = key
             plan.slot[ring, count, level] = home
             plan.total[ring, count, level] = total
+            plan.voice[ring, count, level] = voice(sums, entity, local, level)
             prefetch(sums.keys, 2 * home)
             if level == 0:
                 prefetch(sums.totals, total)
@@ -233,13 +240,15 @@ def _evidence_only(
                 counts[2 * level] = held * decays[row]
                 counts[2 * level + 1] = sums.totals[total] * decays[row]
                 distinct[level] = sums.distinct[total]
+            in_group = voice(sums, entity, program.local[behaviour], PEERS)
+            in_all = voice(sums, entity, program.local[behaviour], EVERYONE)
             background, mine = probabilities(
                 counts[OWN],
                 counts[OWN_ALL],
-                max(0.0, counts[PEER] - counts[OWN]),
-                max(0.0, counts[PEER_ALL] - counts[OWN_ALL]),
-                max(0.0, counts[ORG] - counts[OWN]),
-                max(0.0, counts[ORG_ALL] - counts[OWN_ALL]),
+                max(0.0, counts[PEER] - in_group * counts[OWN]),
+                max(0.0, counts[PEER_ALL] - in_group * counts[OWN_ALL]),
+                max(0.0, counts[ORG] - in_all * counts[OWN]),
+                max(0.0, counts[ORG_ALL] - in_all * counts[OWN_ALL]),
                 distinct[0],
                 distinct[1],
                 distinct[2],
@@ -293,7 +302,7 @@ def _score_learn(  # noqa: C901 - one loop on purpose: calls here cost reference
     totals, distinct, pairs = sums.totals, sums.distinct, sums.pairs
     listed, cause_of = program.listed, program.cause
     bins, since = behaviours.bins, behaviours.since
-    plan_applies, plan_listed, plan_key, plan_slot, plan_total = plan
+    plan_applies, plan_listed, plan_key, plan_slot, plan_total, plan_voice = plan
     half_life_us, hold_nats, hold_us = settings[0], settings[1], np.int64(settings[2])
     width = columns.shape[1]
     most = program.kind.shape[0]
@@ -345,15 +354,17 @@ def _score_learn(  # noqa: C901 - one loop on purpose: calls here cost reference
                 place = _place(keys, plan_key[ring, item, 1], plan_slot[ring, item, 1])
                 plan_slot[ring, item, 1] = place
                 at = plan_total[ring, item, 1]
+                in_group = plan_voice[ring, item, 1]
                 if keys[2 * place] != 0:
-                    peer = max(0.0, weights[2 * place + 1] * decay - own)
-                peer_all = max(0.0, totals[at] * decay - own_all)
+                    peer = max(0.0, weights[2 * place + 1] * decay - in_group * own)
+                peer_all = max(0.0, totals[at] * decay - in_group * own_all)
                 distinct_peer = float(distinct[at])
             place = _place(keys, plan_key[ring, item, 2], plan_slot[ring, item, 2])
             plan_slot[ring, item, 2] = place
             at = plan_total[ring, item, 2]
-            org = max(0.0, weights[2 * place + 1] * decay - own) if keys[2 * place] != 0 else 0.0
-            org_all = max(0.0, totals[at] * decay - own_all)
+            in_all = plan_voice[ring, item, 2]
+            org = max(0.0, weights[2 * place + 1] * decay - in_all * own) if keys[2 * place] != 0 else 0.0
+            org_all = max(0.0, totals[at] * decay - in_all * own_all)
             distinct_org = float(distinct[at])
             shared = shared_share(float(pairs[behaviour]), distinct_org)
             background, mine = probabilities(
@@ -416,16 +427,17 @@ def _score_learn(  # noqa: C901 - one loop on purpose: calls here cost reference
                     # an entry of this event may have taken the free slot meanwhile: probe on
                     place = _place(keys, key, plan_slot[ring, item, level])
                     at = plan_total[ring, item, level]
+                    part = weight * plan_voice[ring, item, level]
                     if keys[2 * place] == 0:
                         keys[2 * place] = key
-                        weights[2 * place + 1] = weight
+                        weights[2 * place + 1] = part
                         meta[0] += 1
                         distinct[at] += 1
                         if level == ENTITY:
                             pairs[key >> 32 & 127] += 1
                     else:
-                        weights[2 * place + 1] += weight
-                    totals[at] += weight
+                        weights[2 * place + 1] += part
+                    totals[at] += part
         if row + LOOK_AHEAD < last:
             _look_ahead(sums, program, plan, columns, row + LOOK_AHEAD, slots[row + LOOK_AHEAD])
     return last, produced, DONE

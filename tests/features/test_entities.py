@@ -60,9 +60,14 @@ def test_ids_never_pass_what_a_key_can_hold():
     assert entities.ids(0, np.arange(20, 25)).tolist() == [0] * 5
 
 
+def put_into_groups(entities: Entities, kind: int, names: list[int], groups: list[int]) -> None:
+    members = entities.ids(kind, np.array(names))
+    entities.group[members] = entities.ids(GROUP + kind, np.array(groups))
+
+
 def test_peer_groups_are_followed_through_rebuilding():
     entities = Entities(BY_KIND)
-    entities.set_group(0, np.array([1, 2, 3]), np.array([10, 10, 11]))
+    put_into_groups(entities, 0, [1, 2, 3], [10, 10, 11])
     one, two, three = entities.find(0, np.array([1, 2, 3])).tolist()
     assert entities.group[one] == entities.group[two] != entities.group[three]
     assert entities.name[entities.group[three]] == 11
@@ -87,7 +92,7 @@ def test_renaming_follows_new_value_ids():
 
 def test_restored_entities_are_the_same_and_go_on_the_same():
     entities = Entities(BY_KIND, limit=100)
-    entities.set_group(2, np.array([3, 4]), np.array([8, 8]))
+    put_into_groups(entities, 2, [3, 4], [8, 8])
     entities.ids(1, np.array([5]))
     entities.refused = 3
     end = entities.end
@@ -96,7 +101,7 @@ def test_restored_entities_are_the_same_and_go_on_the_same():
     )
     for one in (entities, again):
         one.ids(0, np.arange(20, 50))
-        one.set_group(0, np.array([20]), np.array([77]))
+        put_into_groups(one, 0, [20], [77])
     assert again.end == entities.end
     assert (again.count, again.refused, again.limit) == (entities.count, entities.refused, entities.limit)
     for name in ("kind", "name", "group"):

@@ -435,6 +435,7 @@ class Detector:
             "nights": self._nights,
             "learn_groups": self.learn_groups,
             "seed": self.seed,
+            "off": sorted(self.off),
         }
         return arrays, settings
 
@@ -484,6 +485,7 @@ class Detector:
                 ranker=Ranker.restored(_part(arrays, "ranker"), settings["ranker"]),
                 learn_groups=settings["learn_groups"],
                 seed=settings["seed"],
+                off=frozenset(settings.get("off", ())),
                 resolver=IdentityResolver(settings["sids"]),
                 deduper=Deduper.restored(arrays["seen_current"], arrays["seen_previous"]),
                 key_seed=settings["key_seed"],

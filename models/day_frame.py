@@ -8,6 +8,7 @@ import numpy as np
 
 from features.behaviours import ENTITY_KINDS
 from models.alerts import NEVER
+from models.calibration import THRESHOLD_NATS
 from models.explain import reason
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from models.channels import Channels
     from models.days import DayTable, Findings
     from models.risk import Budget
+    from models.sessions.sessions import Remark
 
 REASONS = 5
 """Reasons kept for an entity-day."""
@@ -102,12 +104,38 @@ def with_raised(
 
 
 def reasons_of(
-    baselines: Baselines, channels: Channels, keys: np.ndarray, found: Findings | None
+    baselines: Baselines,
+    channels: Channels,
+    keys: np.ndarray,
+    found: Findings | None,
+    remarks: dict[int, Remark],
 ) -> list[list[str]]:
-    """Reasons of each entity-day (keys ascending), the strongest first, at most REASONS."""
+    """Reasons of each entity-day (keys ascending), the strongest first, at most REASONS.
+
+    remarks: on sessions, by key; each stands among the findings where its nats beyond the everyday put it.
+    """
     reasons: list[list[str]] = [[] for _ in keys]
-    if found is None:
-        return reasons
+    gains: list[list[float]] = [[] for _ in keys]
+    if found is not None:
+        _add_findings(baselines, channels, keys, found, reasons, gains)
+    for key, remark in remarks.items():
+        at = int(np.searchsorted(keys, key))
+        gain = remark.nats - THRESHOLD_NATS
+        place = sum(other >= gain for other in gains[at])
+        reasons[at].insert(place, remark.text)
+        del reasons[at][REASONS:]
+    return reasons
+
+
+def _add_findings(
+    baselines: Baselines,
+    channels: Channels,
+    keys: np.ndarray,
+    found: Findings,
+    reasons: list[list[str]],
+    gains: list[list[float]],
+) -> None:
+    """Add the strongest findings of each entity-day and their gains, at most REASONS."""
     at = np.searchsorted(keys, found.entity << 32 | found.day)
     order = np.lexsort((-found.gain, at))
     place = np.arange(len(order)) - np.searchsorted(at[order], at[order])
@@ -130,4 +158,4 @@ def reasons_of(
                 found.counts[index],
             )
         )
-    return reasons
+        gains[at[index]].append(float(found.gain[index]))

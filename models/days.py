@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from models.channels import Channels
     from models.engine import Scores
     from models.entity_risk import EntityRisks
+    from models.sessions.sessions import Remark
 
 ROLLOUT_ENTITIES = 4
 """A value that is odd for this many entities on one day is one event of the organisation: its evidence is
@@ -110,6 +111,7 @@ class DayBook:
         self._counts = np.zeros(1 << 12, np.int64)
         self._used = 0
         self._closed: list[DayTable] = []
+        self._remarks: list[dict[int, Remark]] = []
         self._risk: list[np.ndarray] = []
         self._entity_risk: list[np.ndarray] = []
         self.ledger = RiskLedger()
@@ -143,11 +145,12 @@ class DayBook:
         if len(self._findings) >= 64:
             self._merge()
 
-    def close(self, table: DayTable, risk: np.ndarray) -> None:
-        """Keep the vectors of a closed day with the risk they were given, and what its findings leave of the
-        entities' own risk.
+    def close(self, table: DayTable, risk: np.ndarray, remarks: dict[int, Remark] | None = None) -> None:
+        """Keep the vectors of a closed day with the risk they were given, remarks on their sessions by row,
+        and what its findings leave of the entities' own risk.
         """
         self._closed.append(table)
+        self._remarks.append(remarks or {})
         self._risk.append(risk)
         # a day that is open is looked at every hour: what is over is not to be sorted again each time
         if self._findings and len(table.day):
@@ -189,6 +192,7 @@ class DayBook:
         )
         kept = [place for place, table in enumerate(self._closed) if len(table.day) and table.day[0] >= day]
         self._closed = [self._closed[place] for place in kept]
+        self._remarks = [self._remarks[place] for place in kept]
         self._risk = [self._risk[place] for place in kept]
         self._entity_risk = [self._entity_risk[place] for place in kept]
 
@@ -335,12 +339,14 @@ class DayBook:
         now_us: int = 0,
         picture: Callable[[DayTable], list[str]] | None = None,
         alerts: AlertBook | None = None,
+        remarks: dict[int, Remark] | None = None,
     ) -> pd.DataFrame:
         """One row an entity-day, strangest first within each day, newest day first.
 
         now, now_us: vectors and risk of the day that is still open, and its newest time. picture: a reason
-        for each of some entity-days that no finding explains. alerts: what was raised as the days went;
-        without it `alert` marks the highest risks of each day within the budget.
+        for each of some entity-days that neither a finding nor a session explains. alerts: what was raised as
+        the days went; without it `alert` marks the highest risks of each day within the budget. remarks: on
+        the open day's sessions, by row of `now`.
 
         Columns: tenant, entity_kind, entity, day (UTC date), risk, alert, n_events, reasons (list of text),
         alerted_at (UTC; NaT: never, or not yet), entity_risk (`models.entity_risk`, at the end of the day;
@@ -358,7 +364,11 @@ class DayBook:
             ids = now[0].entity.astype(np.int64)
             ranked.append((*now, self.entity_risks(ids, now_us // DAY_US, now_us).risk))
         found = self._everything()
-        reasons = reasons_of(self._baselines, self._channels, keys, found)
+        said: dict[int, Remark] = {}
+        tables = [*self._closed, *([now[0]] if now is not None else [])]
+        for table, of_rows in zip(tables, [*self._remarks, remarks or {}], strict=False):
+            said |= {int(table.entity[row]) << 32 | int(table.day[row]): one for row, one in of_rows.items()}
+        reasons = reasons_of(self._baselines, self._channels, keys, found, said)
         if picture is not None:
             for table, risk, _ in ranked:
                 at = np.searchsorted(keys, table.entity.astype(np.int64) << 32 | table.day)

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from models.engine import Scores
     from models.entity_risk import EntityRisks
     from models.risk import Budget
+    from models.sessions.sessions import Remark
 
 FIRST_FITS = (3, 5, 7, 10)
 REFIT_DAYS = 7
@@ -221,7 +222,7 @@ class Detector:
         elif self.alerts.watches:
             table = self._vectors(self.activity.counts_so_far())
             rows = self.alerts.due(table)
-            part = self._with_sessions(table.take(rows))
+            part, _ = self._with_sessions(table.take(rows), remark=False)
             self.alerts.mark(self.alerts.mark_after(before_us), part, self.risk(part), len(table.day))
 
     def _others(
@@ -266,10 +267,10 @@ class Detector:
         that ends.
         """
         if self.activity.today >= 0:
-            table = self._with_sessions(self._vectors(self.activity.close_day()))
+            table, remarks = self._with_sessions(self._vectors(self.activity.close_day()))
             self.sessions.close_day()
             risk = self.risk(table)
-            self.days.close(table, risk)
+            self.days.close(table, risk, remarks)
             self.alerts.close(self.alerts.mark_after(before_us), self.activity.today, table, risk)
             self.alerts.forget(self.days.oldest)
             self.ranker.learn_day(table)
@@ -292,11 +293,16 @@ class Detector:
 
     def today(self) -> DayTable:
         """Vectors of the entities of the open day, as far as it has come."""
-        return self._with_sessions(self._vectors(self.activity.counts_so_far()))
+        return self._today(remark=False)[0]
 
-    def _with_sessions(self, days: DayTable) -> DayTable:
-        """Entity-days of the open day with what their sessions say."""
-        return days._replace(sessions=self.sessions.scores(days.kind, days.entity))
+    def _today(self, *, remark: bool = True) -> tuple[DayTable, dict[int, Remark]]:
+        return self._with_sessions(self._vectors(self.activity.counts_so_far()), remark=remark)
+
+    def _with_sessions(self, days: DayTable, *, remark: bool = True) -> tuple[DayTable, dict[int, Remark]]:
+        """Entity-days of the open day with the nats of their sessions, and remarks on them by row."""
+        judged = self.sessions.judged(days.kind, days.entity)
+        scores = self.sessions.scores(judged, len(days.entity))
+        return days._replace(sessions=scores), self.sessions.remarks(judged) if remark else {}
 
     def _vectors(self, counts: DayCounts) -> DayTable:
         return self.days.vectors(self.activity.today, counts, self.activity.known.first)
@@ -316,12 +322,17 @@ class Detector:
         """
         if budget is not None:
             self.alerts.controller.budget = budget
-        now = None
+        now, remarks = None, None
         if self.activity.today >= 0:
-            table = self.today()
+            table, remarks = self._today()
             now = table, self.risk(table)
         return self.days.frame(
-            tenant, now=now, now_us=self.clock.newest_us, picture=self._picture, alerts=self.alerts
+            tenant,
+            now=now,
+            now_us=self.clock.newest_us,
+            picture=self._picture,
+            alerts=self.alerts,
+            remarks=remarks,
         )
 
     def entity_risks(self, entities: np.ndarray) -> EntityRisks:

@@ -101,6 +101,24 @@ class Scorer:
                 out[rows] += fitted.nats(points(table.take(rows), space))
         return out
 
+    def farthest(self, table: SessionTable) -> tuple[np.ndarray, np.ndarray]:
+        """What is most unlike past sessions of the kind of meeting: float64 (n, counts) how far each count is
+        above their mean in spreads (-inf where nothing is known), and float64 (n, counts) their median.
+        """
+        z = np.full(table.counts.shape, -np.inf)
+        usual = np.zeros(table.counts.shape)
+        for meeting in (0, 1):
+            space = self.spaces.get((meeting, "counts"))
+            rows = np.flatnonzero((table.age_days <= FRESH_DAYS) == meeting)
+            if space is None or not len(rows):
+                continue
+            column = space.used[space.used < table.counts.shape[1]]
+            past = space.reference[:, : len(column)]
+            above = np.log1p(table.counts[np.ix_(rows, column)]) - past.mean(axis=0)
+            z[np.ix_(rows, column)] = above / (past.std(axis=0) + SPREAD)
+            usual[np.ix_(rows, column)] = np.expm1(np.median(past, axis=0))
+        return z, usual
+
     def export(self, prefix: str) -> dict[str, np.ndarray]:
         """Arrays of a checkpoint."""
         arrays: dict[str, np.ndarray] = {}

@@ -2,24 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from features.activity_bits import ActivityBits
 from features.baselines import DAY_US
 from features.behaviours import ENTITY_KINDS, WIDTH
+from models.explain import odds
 from models.ranking.threads import one_thread
 from models.sessions import book
 from models.sessions.history import Acquaintance, SessionHistory, SessionTable
 from models.sessions.scorer import Scorer
-from models.sessions.views import COLUMNS, FRESH_DAYS, INSIDE, VIEWS, View, bits_of, partners
+from models.sessions.views import (
+    COLUMNS,
+    COUNTS,
+    FRESH_DAYS,
+    INSIDE,
+    NOUNS,
+    VIEWS,
+    View,
+    bits_of,
+    partners,
+)
 
 if TYPE_CHECKING:
     from features.baselines import Baselines
     from features.columns import Batch
     from models.channels import Channels
     from models.engine import Scores
+
+
+SAID_NATS = 3.0
+"""A session below this is nothing to speak of: one in twenty has as much."""
+MOST_NATS = 12.0
+"""As with other evidence, more than this is not claimed of any session."""
+SAID_COUNTS = 3
+
+
+class Judged(NamedTuple):
+    """Sessions of one view. view: its place. asked: int64 (m,) places of the entities that the view looks at;
+    row: int64 (k,) whose each session is; nats: float64 (k,).
+    """
+
+    view: int
+    asked: np.ndarray
+    row: np.ndarray
+    table: SessionTable
+    nats: np.ndarray
+
+
+class Remark(NamedTuple):
+    """Why a session is odd, in words, with the nats of its tail probability: of a sum s of two that are
+    independent, s - ln(1 + s).
+    """
+
+    nats: float
+    text: str
 
 
 class Sessions:
@@ -43,6 +82,7 @@ class Sessions:
     def __init__(
         self, baselines: Baselines, channels: Channels, seed: int = 0, views: tuple[View, ...] = VIEWS
     ) -> None:
+        self._baselines = baselines
         self._channels = channels
         self._seed = seed
         self.views = views
@@ -113,31 +153,77 @@ class Sessions:
             day.evidence[:used].astype(np.float32),
         )
 
-    def scores(self, kind: np.ndarray, entity: np.ndarray) -> np.ndarray:
-        """Nats of the strangest session of each entity, as far as the open day has come; changes nothing.
-
-        kind: int8 (n,). entity: (n,) ids, ascending. Returns float32 (n, COLUMNS): over all partners, and
+    def scores(self, judged: list[Judged], entities: int) -> np.ndarray:
+        """Nats of the strangest session of each of n entities, float32 (n, COLUMNS): over all partners, and
         over new ones; NaN where no view looks, or the past is too short to say.
         """
-        out = np.full((len(entity), COLUMNS), np.nan, np.float32)
+        out = np.full((entities, COLUMNS), np.nan, np.float32)
+        for one in judged:
+            column = int(self.views[one.view].fresh_only)
+            out[one.asked, column] = np.fmax(out[one.asked, column], 0.0)
+            np.maximum.at(out[:, column], one.row, one.nats.astype(np.float32))
+        return out
+
+    def judged(self, kind: np.ndarray, entity: np.ndarray) -> list[Judged]:
+        """Sessions of some entities as far as the open day has come, by view; changes nothing.
+
+        kind: int8 (n,). entity: (n,) ids, ascending. Views that cannot say anything yet are left out.
+        """
+        found = []
         with one_thread():
             for index, view in enumerate(self.views):
                 scorer = self._scorers[index]
-                if scorer is None or not scorer.spaces:
-                    continue
-                column = int(view.fresh_only)
                 mine = np.flatnonzero(kind == view.kind)
-                if not len(mine):
+                if scorer is None or not scorer.spaces or not len(mine):
                     continue
-                out[mine, column] = np.fmax(out[mine, column], 0.0)
                 table = self.table(index)
                 at = np.minimum(np.searchsorted(entity[mine], table.entity), len(mine) - 1)
                 here = entity[mine[at]] == table.entity
                 if view.fresh_only:
                     here &= table.age_days <= FRESH_DAYS
-                nats = scorer.nats(table.take(np.flatnonzero(here)))
-                np.maximum.at(out[:, column], mine[at[here]], nats.astype(np.float32))
-        return out
+                table = table.take(np.flatnonzero(here))
+                found.append(Judged(index, mine, mine[at[here]], table, scorer.nats(table)))
+        return found
+
+    def remarks(self, judged: list[Judged]) -> dict[int, Remark]:
+        """What is to be said of entities (by place in what was asked) that have a session of SAID_NATS or
+        more: of each the strangest.
+        """
+        best: dict[int, tuple[float, int, int]] = {}
+        for number, one in enumerate(judged):
+            tail = one.nats - np.log1p(one.nats)
+            for place in np.flatnonzero(tail >= SAID_NATS).tolist():
+                candidate = (float(tail[place]), -number, -place)
+                row = int(one.row[place])
+                best[row] = max(best.get(row, candidate), candidate)
+        said = {}
+        for number, one in enumerate(judged):
+            rows = {row: -place for row, (_, owner, place) in best.items() if -owner == number}
+            texts = self._texts(one, np.array(list(rows.values()), np.int64))
+            for row, text in zip(rows, texts, strict=True):
+                nats = min(best[row][0], MOST_NATS)
+                said[row] = Remark(nats, f"{text}; {nats:.1f} nats, {odds(nats)}")
+        return said
+
+    def _texts(self, judged: Judged, places: np.ndarray) -> list[str]:
+        view, table = self.views[judged.view], judged.table.take(places)
+        scorer = self._scorers[judged.view]
+        if scorer is None or not len(places):
+            return []
+        z, usual = scorer.farthest(table)
+        texts = []
+        for row in range(len(places)):
+            partner = int(table.partner[row])
+            name = self._baselines.values[partner - INSIDE] if partner > INSIDE else "inside"
+            counts = [
+                f"{table.counts[row, column]:,.0f} {NOUNS.get(COUNTS[column], COUNTS[column])}"
+                f" (usually {usual[row, column]:,.0f})"
+                for column in np.argsort(-z[row], kind="stable")[:SAID_COUNTS]
+                if z[row, column] > 1.0
+            ]
+            what = f": {', '.join(counts)}" if counts else ""
+            texts.append(f"an unusual session {view.says.format(partner=name)}{what}")
+        return texts
 
     def close_day(self) -> None:
         """Learn the open day's sessions."""

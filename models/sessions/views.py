@@ -39,12 +39,15 @@ class View:
         A value column, ZONE or WHOLE.
     fresh_only
         Whether only sessions with a partner that is new for the entity (FRESH_DAYS) are reported.
+    says
+        What an entity did in such a session, in words; "{partner}" stands for the partner.
     """
 
     name: str
     entity: str
     partner: str
     fresh_only: bool = False
+    says: str = "with {partner}"
 
     @property
     def kind(self) -> int:
@@ -53,11 +56,11 @@ class View:
 
 
 VIEWS = (
-    View("user by zone", "user", ZONE),
-    View("user by new address", "user", "src_ip", fresh_only=True),
-    View("host by account", "host", "user"),
-    View("host by new domain", "host", "domain", fresh_only=True),
-    View("address", "src_ip", WHOLE),
+    View("user by zone", "user", ZONE, says="from {partner}"),
+    View("user by new address", "user", "src_ip", fresh_only=True, says="from {partner}, new for this user"),
+    View("host by account", "host", "user", says="as {partner}"),
+    View("host by new domain", "host", "domain", fresh_only=True, says="with {partner}, new for this host"),
+    View("address", "src_ip", WHOLE, says="over the day"),
 )
 """Views that report everything are column 0 of a day's session scores, those of new partners column 1."""
 COLUMNS = 2
@@ -115,6 +118,20 @@ DISTINCT = (
     "hour",
 )
 """Columns whose different values are counted."""
+NOUNS = {
+    "first_user": "things new for the user",
+    "first_host": "things new for the host",
+    "first_src_ip": "things new for the address",
+    "bytes_in": "bytes received",
+    "bytes_out": "bytes sent",
+    "src_ip": "addresses",
+    "dst": "destinations",
+    "api": "different calls",
+    "activity": "kinds of activity",
+    "user_agent": "user agents",
+    "target_user": "target accounts",
+} | {name: f"{name}s" for name in ("host", "resource", "command", "file", "domain", "user", "hour")}
+"""How counts are called where their own names do not say it."""
 COUNTS = (*(tally.name for tally in TALLIES), *SUMS, *DISTINCT)
 DISTINCT_COLUMNS = np.array([COLUMN[name] for name in DISTINCT], np.int64)
 

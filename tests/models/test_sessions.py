@@ -248,34 +248,52 @@ def attack(values: Values, sessions: Sessions, day: int = 8) -> None:
     sessions.add(batch, scored(batch))
 
 
+def scores(sessions: Sessions, kinds: np.ndarray, entities: np.ndarray) -> np.ndarray:
+    return sessions.scores(sessions.judged(kinds, entities), len(entities))
+
+
+def test_a_strange_session_says_what_is_strange_about_it(values: Values) -> None:
+    sessions = weeks(values)
+    attack(values, sessions)
+    users = np.arange(1, 21)
+    said = sessions.remarks(sessions.judged(np.zeros(20, np.int8), users))
+    assert max(said, key=lambda row: said[row].nats) == 2, "the third of twenty users"
+    remark = said[2]
+    assert remark.text.startswith("an unusual session from 192.0.2.5, new for this user: ")
+    assert "40 sign-ins (usually 2)" in remark.text
+    assert 3.0 < remark.nats <= 12.0
+    assert f"; {remark.nats:.1f} nats, 1 in " in remark.text
+    assert not any(not text.isprintable() for _, text in said.values())
+
+
 def test_a_strange_session_stands_out_among_everybodys(values: Values) -> None:
     sessions = weeks(values)
     attack(values, sessions)
     users = np.arange(1, 21)
-    nats = sessions.scores(np.zeros(20, np.int8), users)
+    nats = scores(sessions, np.zeros(20, np.int8), users)
     assert users[nats[:, 0].argmax()] == 3
     assert users[nats[:, 1].argmax()] == 3
     others = np.delete(nats, 2, axis=0)
     assert nats[2, 0] > others[:, 0].max() + 2
     # nobody else met anyone new
     assert (others[:, 1] == 0).all()
-    again = sessions.scores(np.zeros(20, np.int8), users)
+    again = scores(sessions, np.zeros(20, np.int8), users)
     assert np.array_equal(nats, again)
 
 
 def test_nothing_is_said_before_there_is_a_past_or_where_no_view_looks(values: Values) -> None:
     sessions = Sessions(values.baselines, CHANNELS)
     attack(values, sessions)
-    assert np.isnan(sessions.scores(np.zeros(1, np.int8), np.array([3]))).all()
+    assert np.isnan(scores(sessions, np.zeros(1, np.int8), np.array([3]))).all()
     # a past of fewer sessions than needed says nothing either
     sessions.close_day()
     sessions.refit()
     sessions.open_day(9)
     assert LEAST > 21
-    assert np.isnan(sessions.scores(np.zeros(1, np.int8), np.array([3]))).all()
+    assert np.isnan(scores(sessions, np.zeros(1, np.int8), np.array([3]))).all()
     ready = weeks(values)
     attack(values, ready)
-    assert np.isnan(ready.scores(np.array([2], np.int8), np.array([3]))[0, 1])
+    assert np.isnan(scores(ready, np.array([2], np.int8), np.array([3]))[0, 1])
 
 
 def test_a_restored_state_goes_on_as_if_nothing_had_happened(values: Values) -> None:
@@ -284,13 +302,13 @@ def test_a_restored_state_goes_on_as_if_nothing_had_happened(values: Values) -> 
     users, kinds = np.arange(1, 21), np.zeros(20, np.int8)
     other = Sessions(values.baselines, CHANNELS)
     other.restore(*sessions.export())
-    assert np.array_equal(other.scores(kinds, users), sessions.scores(kinds, users))
+    assert np.array_equal(scores(other, kinds, users), scores(sessions, kinds, users))
     for each in (sessions, other):
         attack(values, each, day=each.today)
         each.close_day()
         each.refit()
         attack(values, each, day=9)
-    assert np.array_equal(other.scores(kinds, users), sessions.scores(kinds, users))
+    assert np.array_equal(scores(other, kinds, users), scores(sessions, kinds, users))
 
 
 def test_a_state_of_other_views_is_refused(values: Values) -> None:
@@ -304,7 +322,7 @@ def test_ids_may_change_in_the_middle_of_a_day(values: Values) -> None:
     sessions = weeks(values)
     attack(values, sessions)
     users, kinds = np.arange(1, 21), np.zeros(20, np.int8)
-    before = sessions.scores(kinds, users)
+    before = scores(sessions, kinds, users)
     held_entities, held_values = sessions.held_ids()
     assert set(users) <= set(held_entities.tolist())
     assert {values["192.0.2.5"], values["odd7"]} <= set(held_values.tolist())
@@ -317,7 +335,7 @@ def test_ids_may_change_in_the_middle_of_a_day(values: Values) -> None:
     entities[1:50] = np.arange(1, 50) + 40
     values.baselines.values = renamed  # as Baselines.renumber does
     sessions.renumber(entities, new_ids)
-    assert np.array_equal(sessions.scores(kinds, users + 40), before)
+    assert np.array_equal(scores(sessions, kinds, users + 40), before)
     # going on counts into the same sessions: the same values are not distinct anew
     sizes = [len(sessions.table(index).entity) for index in range(len(VIEWS))]
     distinct = sessions.table(0).counts[:, COUNTS.index(DISTINCT[0]) :].copy()

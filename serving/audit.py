@@ -7,7 +7,8 @@ newest hash (`verify` gives it) elsewhere to notice that too.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from sqlalchemy import insert, select, text
@@ -24,6 +25,20 @@ if TYPE_CHECKING:
 GENESIS = bytes(32)
 
 
+class Deed(NamedTuple):
+    """What somebody did.
+
+    actor: a key's id, or "cli" with the name of the operating system's user. role: the key's, "" without one.
+    action: noun.verb, for example key.create. subject: what it was done to.
+    """
+
+    actor: str
+    action: str
+    subject: str
+    role: str = ""
+    detail: Mapping[str, object] = MappingProxyType({})
+
+
 class Verified(NamedTuple):
     """lines: how many are sound. broken: the first that is not, 0 for none. newest: the last sound hash."""
 
@@ -32,20 +47,8 @@ class Verified(NamedTuple):
     newest: str
 
 
-def append(
-    connection: Connection,
-    at_us: int,
-    *,
-    tenant: str,
-    actor: str,
-    action: str,
-    subject: str,
-    detail: Mapping[str, object] | None = None,
-) -> None:
-    """Add a line inside of a write transaction, so that the deed and its line are there together or not.
-
-    actor: a key's id, or "cli". action: noun.verb, for example key.create. subject: what it was done to.
-    """
+def append(connection: Connection, at_us: int, tenant: str, deed: Deed) -> None:
+    """Add a line inside of a write transaction, so that the deed and its line are there together or not."""
     columns = tables.audit.c
     if connection.dialect.name == "postgresql":
         # SQLite's write transactions come one after the other by themselves
@@ -53,14 +56,15 @@ def append(
     newest = connection.execute(
         select(columns.number, columns.hash).order_by(columns.number.desc()).limit(1)
     ).first()
+    role = {"actor_role": deed.role} if deed.role else {}
     row = {
         "number": 1 + (newest.number if newest else 0),
         "at_us": at_us,
         "tenant": tenant,
-        "actor": actor,
-        "action": action,
-        "subject": subject,
-        "detail": msgspec.json.encode(dict(detail or {}), order="sorted").decode(),
+        "actor": deed.actor,
+        "action": deed.action,
+        "subject": deed.subject,
+        "detail": msgspec.json.encode({**deed.detail, **role}, order="sorted").decode(),
         "previous": newest.hash if newest else GENESIS,
     }
     connection.execute(insert(tables.audit), [{**row, "hash": seal(row)}])
@@ -89,9 +93,11 @@ def verify(database: Database) -> Verified:
     return Verified(sound, 0, previous.hex())
 
 
-def lines(database: Database, tenant: str, limit: int = 100) -> list[dict[str, object]]:
-    """The newest lines of a tenant, newest first."""
+def lines(database: Database, tenant: str, limit: int = 100, before: int = 0) -> list[dict[str, Any]]:
+    """The newest lines of a tenant, newest first. before: only those with smaller numbers; 0 for all."""
     columns = tables.audit.c
     query = select(tables.audit).where(columns.tenant == tenant).order_by(columns.number.desc()).limit(limit)
+    if before:
+        query = query.where(columns.number < before)
     with database.read() as connection:
         return [dict(row) for row in connection.execute(query).mappings()]

@@ -15,6 +15,7 @@ from serving.http.metrics import HttpMetrics
 from serving.http.settings import address
 from serving.keys import Keys
 from serving.orphans import stop_with_parent
+from serving.quota import Quota, parsed_by_tenant
 from serving.settings import CoreSettings
 from serving.syslog_listener import SyslogListeners
 
@@ -43,7 +44,10 @@ class Runtime:
         if stop_with:
             stop_with_parent(stop_with)
         os.umask(0o077)
-        core = Core(settings.data_dir, CoreSettings(), settings.database_url or None)
+        limits = CoreSettings(
+            quota=Quota.parsed(settings.quota), tenant_quotas=parsed_by_tenant(settings.tenant_quotas)
+        )
+        core = Core(settings.data_dir, limits, settings.database_url or None)
         core.start()
         return cls(settings, core, Keys(core.database), HttpMetrics(core.metrics))
 

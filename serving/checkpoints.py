@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from features import checkpoint
+from features.errors import StateError
 from models.detector import Detector
 from serving import lake
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pyarrow as pa
+
+    from serving.learned import Learned
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,18 @@ class Folders:
         """Scored events."""
         return self.data_dir / "tenants" / tenant / "lake"
 
+    def learned(self, tenant: str) -> Path:
+        """What was learned, event by event."""
+        return self.data_dir / "tenants" / tenant / "learned"
+
+
+class Durable(NamedTuple):
+    """What the newest checkpoint on disk holds: journal position, segments, newest trusted event time."""
+
+    position: int = 0
+    segment: int = 0
+    newest_us: int = -(1 << 62)
+
 
 class Writer:
     """Runs jobs one after the other in a thread of its own.
@@ -53,22 +68,29 @@ class Writer:
         self._busy = False
         self.failing = ""
         """Why the current job does not succeed; "" when all is well."""
-        self.durable: dict[str, int] = {}
-        """Position of the newest checkpoint on disk, by tenant."""
+        self._durable: dict[str, Durable] = {}
         self._thread = threading.Thread(target=self._run, name="habitus-writer", daemon=True)
 
     def start(self) -> None:
         """Begin to work."""
         self._thread.start()
 
+    def durable(self, tenant: str) -> Durable:
+        """What of a tenant is safe; of a tenant without a checkpoint, nothing."""
+        return self._durable.get(tenant, Durable())
+
+    def loaded(self, tenant: str, durable: Durable) -> None:
+        """A checkpoint that was found on disk."""
+        self._durable[tenant] = durable
+
     @property
     def waiting(self) -> int:
         """Jobs that are not done."""
         return len(self._jobs) + self._busy
 
-    def segment(self, tenant: str, number: int, tables: list[pa.Table]) -> None:
-        """Write a lake segment."""
-        self._put(lambda: self._write_segment(tenant, number, tables))
+    def segment(self, tenant: str, number: int, tables: list[pa.Table], learned: Learned) -> None:
+        """Write a lake segment and the learned one of its number."""
+        self._put(lambda: self._write_segment(tenant, number, tables, learned))
 
     def checkpoint(self, tenant: str, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> None:
         """Write a checkpoint, after all that was asked for before."""
@@ -78,14 +100,17 @@ class Writer:
         """Any other work that may take its time."""
         self._put(job)
 
-    def _write_segment(self, tenant: str, number: int, tables: list[pa.Table]) -> None:
+    def _write_segment(self, tenant: str, number: int, tables: list[pa.Table], learned: Learned) -> None:
         folder = self._folders.lake(tenant)
         folder.mkdir(parents=True, exist_ok=True)
         lake.write_segment(folder, number, tables)
+        learned.write(tenant, number)
 
     def _write_checkpoint(self, tenant: str, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> None:
         checkpoint.write(self._folders.state(tenant), arrays, settings, Detector.schema())
-        self.durable[tenant] = int(settings["service"]["position"])
+        own = settings["service"]
+        newest_us = int(settings["clock"]["newest_us"])
+        self._durable[tenant] = Durable(int(own["position"]), int(own["segment"]), newest_us)
 
     def _put(self, job: Callable[[], None]) -> None:
         with self._changed:
@@ -123,6 +148,14 @@ class Writer:
             else:
                 self.failing = ""
                 return
+
+    def settle(self) -> None:
+        """Return when nothing waits; StateError when the disk does not take it."""
+        with self._changed:
+            while self.waiting:
+                if self.failing:
+                    raise StateError(f"what is on its way to the disk does not get there: {self.failing}")
+                self._changed.wait(RETRY_SECONDS)
 
     def stop(self) -> None:
         """Finish all jobs (one that fails is given up) and end the thread."""

@@ -7,27 +7,35 @@ import logging
 import shutil
 import threading
 import time
-from collections import deque
+from collections import Counter
 from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from features import bodies
 from features.errors import InputError
-from features.sources.registry import MODULES, decoder_class
-from models.detector import Detector
-from serving import journal, lake, sinks
-from serving.checkpoints import Folders, Writer
+from features.sources.registry import MODULES
+from serving.backlog import Backlog
+from serving.checkpoints import Durable, Folders, Writer
+from serving.committer import Committer
+from serving.days import DAY_US
+from serving.engine import Engine
+from serving.house import House
 from serving.intake import Intake, Item
-from serving.journal import Entry, Journal, JournalError, Kind, Operation
-from serving.recovery import Tenants, by_tenant, check_tenant
+from serving.journal import Entry, Journal, Kind, Operation
+from serving.learned import Learned
+from serving.numbers import limits, nothing_yet, tenant_numbers
+from serving.previews import Previews, taken
+from serving.quota import OverQuota, Rates
+from serving.recovery import Tenants, check_tenant
 from serving.settings import CoreSettings
 from serving.sinks import StoreSinks
 from serving.state import locked
+from serving.status import Status
 from serving.store.database import default_url, open_database
-from serving.submission import COUNTED, Protocol, Receipt, Refused, TooLarge
+from serving.submission import Busy, Protocol, Receipt, Refused, TooLarge
+from serving.unlearning import Unlearn, Unlearned, checked_name
+from serving.warm_up import warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +43,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from serving.audit import Deed
     from serving.store.database import Database
     from serving.submission import Submission
     from serving.tenant import TenantState
@@ -44,23 +53,13 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-TICK_SECONDS = 0.2
-MEND_SECONDS = 1.0
-SEGMENT_ROWS = 200_000
-"""Scored events of a tenant that are held in memory for the lake."""
-WRITER_JOBS = 8
-"""Background jobs that may wait before the engine does."""
-HOUSE_SECONDS = 600.0
-ALERT_SHARE = 0.05
-"""Part of the engine's time that looking for alerts may take."""
-
-
 class Core:
     """Durable, then acknowledged; scored in event time; the state rebuilt from disk after any end.
 
-    Three threads: the committer writes what waits in groups and acknowledges, the engine applies what is on
-    disk in that order and owns all learned state, the writer puts checkpoints and lake segments on disk. The
-    engine may lag behind the committer by `backlog_bytes`.
+    Three threads: the committer (`serving.committer`) writes what waits in groups and acknowledges, the
+    engine (`serving.engine`) applies what is on disk in that order and owns all learned state, the writer
+    (`serving.checkpoints`) puts checkpoints and lake segments on disk. The engine may lag behind the
+    committer by `backlog_bytes`.
 
     Parameters
     ----------
@@ -77,27 +76,21 @@ class Core:
         self.settings = settings or CoreSettings()
         self._url = url or default_url(data_dir)
         self._stack = ExitStack()
+        self._status = Status()
+        self._stopping = self._status.stopping
         self._intake = Intake(self.settings.queue_bytes, self.settings.tenant_queue_bytes)
-        self._backlog: deque[tuple[list[Entry], list[Item]]] = deque()
-        self._backlog_bytes = 0
-        self._calls: deque[Callable[[], None]] = deque()
-        self._changed = threading.Condition()
-        self._committed_all = False
-        self._stopping = threading.Event()
-        self._trouble = ""
-        self._failed = ""
-        self._counts: dict[str, int] = dict.fromkeys(
-            ("submissions", "commits", "events", "bytes", "refused", "busy", "checkpoints", "flushes"), 0
-        )
-        self._touched: dict[str, float] = {}
-        self._flushing: set[str] = set()
-        self._saved: dict[str, tuple[float, int, int]] = {}
-        self._alerted: dict[str, tuple[float, int]] = {}
-        self._house_at = 0.0
+        self._backlog = Backlog(self.settings.backlog_bytes)
+        self._rates = Rates(self.settings.quota_of)
+        self._previews = Previews(self._status)
+        self._threads: list[threading.Thread] = []
         self._replayed = 0
-        self.ready = False
 
     # ---------------------------------------------------------------- life
+
+    @property
+    def ready(self) -> bool:
+        """Whether recovery is done and submissions are taken."""
+        return self._status.ready
 
     def start(self) -> None:
         """Lock the directory, recover, and begin to work; returns when everything is ready.
@@ -111,48 +104,66 @@ class Core:
         """
         self._stack.enter_context(locked(self.data_dir))
         try:
-            _load()
-            self._database = open_database(self._url)
-            self._stack.callback(self._database.close)
-            self._folders = Folders(self.data_dir)
-            self._sinks = StoreSinks(self._database)
-            self._tenants = Tenants(self._database, self._folders, self.settings, self._sinks)
-            floor = self._tenants.load_all()
-            self._journal = Journal(self._database, floor)
-            self._stack.callback(self._journal.close)
-            self._writer = Writer(self._folders)
-            self._writer.durable = {name: state.position for name, state in self._tenants.states.items()}
-            self._writer.start()
-            self._stack.callback(self._writer.stop)
-            self._replayed = self._tenants.replay(self._after_replayed)
-            self._sinks.flush()
+            warm_up()
+            engine = self._recover()
         except BaseException:
             self._stack.close()
             raise
-        now = time.monotonic()
+        engine.begin()
+        self._committer = Committer(
+            self.data_dir, self._intake, self._journal, self._backlog, self.settings, self._status
+        )
+        for name, work in (("engine", engine.run), ("committer", self._committer.run)):
+            thread = threading.Thread(target=work, args=(self._fail,), name=f"habitus-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._status.ready = True
+
+    def _recover(self) -> Engine:
+        """Open everything, load the checkpoints, and apply the journal behind them."""
+        self._database = open_database(self._url)
+        self._stack.callback(self._database.close)
+        folders = Folders(self.data_dir)
+        sinks = StoreSinks(self._database, Learned(folders.learned))
+        self._writer = Writer(folders)
+        self._tenants = Tenants(self._database, folders, self.settings, sinks, self._writer.settle)
+        floor = self._tenants.load_all()
+        self._journal = Journal(self._database, floor)
+        self._stack.callback(self._journal.close)
         for name, state in self._tenants.states.items():
-            self._touched[name] = now
-            self._saved.setdefault(name, (now, self._writer.durable.get(name, 0), state.ledger.received))
-        self._house_at = now
-        self._committer = threading.Thread(target=self._commit_all, name="habitus-committer", daemon=True)
-        self._engine = threading.Thread(target=self._apply_all, name="habitus-engine", daemon=True)
-        self._engine.start()
-        self._committer.start()
-        self.ready = True
+            newest_us = state.detector.clock.newest_us
+            self._writer.loaded(name, Durable(state.position, state.segment, newest_us))
+        self._writer.start()
+        self._stack.callback(self._writer.stop)
+        self._house = House(self._database, folders, self._tenants, self._writer, self.settings, self._status)
+        engine = Engine(
+            self._tenants,
+            self._backlog,
+            self._intake,
+            sinks,
+            self._writer,
+            self.settings,
+            self._status,
+            self._house.keep,
+        )
+        self._replayed = self._tenants.replay(engine.after_replayed)
+        sinks.flush()
+        return engine
 
     def stop(self) -> None:
         """Write and apply what was taken in, write checkpoints, and let go of the directory."""
-        if not self.ready and not hasattr(self, "_engine"):
+        if not self._threads:
             self._stack.close()
             return
-        self.ready = False
+        self._status.ready = False
         self._intake.close()
-        self._stopping.set()
-        self._committer.join()
-        with self._changed:
-            self._committed_all = True
-            self._changed.notify_all()
-        self._engine.join()
+        self._status.stopping.set()
+        engine, committer = self._threads
+        committer.join()
+        self._backlog.complete()
+        engine.join()
+        self._backlog.give_up("the service is stopping; ask again")
+        self._previews.stop()
         self._stack.close()
 
     def __enter__(self) -> Core:
@@ -162,6 +173,18 @@ class Core:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def _fail(self, error: Exception) -> None:
+        """The process edge: say so, take nothing more, answer everybody."""
+        log.critical("the core stopped: %s", error, exc_info=error)
+        why = f"the service failed ({type(error).__name__}: {error}); restart it"
+        self._status.failed = why
+        self._status.ready = False
+        self._intake.close()
+        left = [
+            item for item in self._backlog.give_up(why) if item.future is not None and not item.future.done()
+        ]
+        self._committer.refuse([*left, *self._intake.everything()], why)
+
     # ---------------------------------------------------------------- taking in
 
     async def submit(
@@ -170,12 +193,13 @@ class Core:
         """Take a submission; returns when it is durable, and decoded or scored where the answer says so.
 
         learn: False answers the scores that the events would get, and neither keeps nor changes anything;
-        it costs time in proportion to the tenant's state. want_scores: only for Protocol.SCORE.
+        it costs memory and time in proportion to the tenant's state, beside the engine. want_scores: only for
+        Protocol.SCORE.
 
         Raises
         ------
         Busy
-            If too much waits already.
+            If too much waits already, or the tenant has sent more than its quota.
         Refused
             If nothing can be written now. Nothing of the submission was kept.
         TooLarge
@@ -199,20 +223,50 @@ class Core:
             submission.ids,
         )
         if not learn:
+            self._take_rate(operation)
             entry = Entry(0, 0, time.time_ns() // 1000, operation._replace(protocol=Protocol.SCORE.value))
-            return self.ask(lambda: self._state(submission.tenant).preview(entry))
-        if self._failed or not self.ready:
-            raise Refused(self._failed or "the service is starting or stopping; send it again")
-        if self._trouble:
-            self._counts["refused"] += 1
-            raise Refused(self._trouble)
+            return self._preview(entry)
+        return self._put(operation, want_scores=want_scores)
+
+    def _put(self, operation: Operation, *, want_scores: bool = False) -> Future[Receipt]:
+        """Let an operation wait for the committer."""
+        if why := self._status.refusal:
+            raise Refused(why)
+        if self._status.trouble:
+            self._status.counts["refused"] += 1
+            raise Refused(self._status.trouble)
+        events = self._take_rate(operation)
         future: Future[Receipt] = Future()
         try:
             self._intake.put(Item(operation, future, want_scores))
-        except Exception:
-            self._counts["busy"] += 1
+        except (Busy, Refused) as error:
+            self._rates.give_back(operation.tenant, events)
+            if isinstance(error, Busy):
+                self._status.count_shed(operation.tenant, error.reason)
             raise
         return future
+
+    def _preview(self, entry: Entry) -> Future[Receipt]:
+        tenant = entry.operation.tenant
+        if why := self._status.refusal:
+            raise Refused(why)
+        try:
+            return self._previews.ask(lambda: self.ask(lambda: taken(self._state(tenant))), entry)
+        except Busy as error:
+            self._status.count_shed(tenant, error.reason)
+            raise
+
+    def _take_rate(self, operation: Operation) -> int:
+        """Count a submission's events against its tenant's quota; returns how many."""
+        if operation.kind is not Kind.SUBMISSION:
+            return 0
+        events = bodies.count_records(operation.body)
+        try:
+            self._rates.take(operation.tenant, events)
+        except OverQuota as error:
+            self._status.count_shed(operation.tenant, error.reason)
+            raise
+        return events
 
     def _check(self, submission: Submission) -> None:
         check_tenant(submission.tenant)
@@ -222,239 +276,47 @@ class Core:
             limit = self.settings.submission_bytes
             raise TooLarge(f"{len(submission.body):,} bytes are more than the limit of {limit:,}; split it")
 
-    # ---------------------------------------------------------------- the committer's thread
+    async def flush(self, tenant: str) -> None:
+        """Score what waits for the watermark now; returns when it is done."""
+        await asyncio.wrap_future(self._put(Operation(check_tenant(tenant), Kind.FLUSH)))
 
-    def _commit_all(self) -> None:
-        try:
-            while True:
-                if self._journal.broken:
-                    self._mend()
-                    if self._journal.broken and self._stopping.is_set():
-                        self._refuse(self._intake.take(1 << 62, 1 << 30, 0.0), self._trouble)
-                        return
-                    continue
-                self._wait_for_engine()
-                group = self._intake.take(
-                    self.settings.group_bytes, self.settings.group_submissions, TICK_SECONDS
-                )
-                if group:
-                    self._commit(group)
-                elif self._stopping.is_set():
-                    return
-        except Exception as error:  # noqa: BLE001 - the thread's edge; `_fail` logs it
-            self._fail(error)
+    async def unlearn(
+        self, tenant: str, kind: str, name: str, from_us: int, to_us: int, actor: Deed
+    ) -> Unlearned:
+        """Take an entity's events in [from_us, to_us) out of what is normal, as if never learned.
 
-    def _wait_for_engine(self) -> None:
-        with self._changed:
-            while self._backlog_bytes > self.settings.backlog_bytes and not self._failed:
-                self._changed.wait(TICK_SECONDS)
+        Events that wait for the watermark are scored first; what arrives for the window later is learned.
+        What is older than `learned_days` is left alone.
 
-    def _commit(self, group: list[Item]) -> None:
-        # 1 whoever went away before anything was written is left out; 2 write; 3 acknowledge; 4 hand on
-        group = [item for item in group if item.future is None or item.future.set_running_or_notify_cancel()]
-        if not group:
-            return
-        free = shutil.disk_usage(self.data_dir).free
-        if free < self.settings.min_free_bytes:
-            self._trouble = f"only {free >> 20} MiB are free on the disk of {self.data_dir}: make room"
-            self._refuse(group, self._trouble)
-            self._stopping.wait(MEND_SECONDS)
-            if shutil.disk_usage(self.data_dir).free >= self.settings.min_free_bytes:
-                self._trouble = ""
-            return
-        self._trouble = ""
-        try:
-            entries = self._journal.append([item.operation for item in group])
-        except JournalError as error:
-            self._trouble = str(error)
-            log.error("a commit failed: %s", error)
-            self._refuse(group, self._trouble)
-            return
-        size = 0
-        for item in group:
-            size += item.size
-            operation = item.operation
-            uncounted = operation.kind is Kind.SUBMISSION and operation.protocol not in COUNTED
-            if item.future is not None and uncounted:
-                count = bodies.count_records(item.operation.body)
-                item.future.set_result(Receipt(count, count, 0, 0, 0))
-        self._counts["commits"] += 1
-        self._counts["submissions"] += sum(item.future is not None for item in group)
-        self._counts["bytes"] += size
-        with self._changed:
-            self._backlog.append((entries, group))
-            self._backlog_bytes += size
-            self._changed.notify_all()
+        Parameters
+        ----------
+        actor
+            Who does it, for the audit log; action, subject and detail are filled in here.
 
-    def _refuse(self, group: list[Item], why: str) -> None:
-        for item in group:
-            if item.future is None:
-                self._flushing.discard(item.operation.tenant)
-            else:
-                self._counts["refused"] += 1
-                if not item.future.done():
-                    item.future.set_exception(Refused(why))
+        Raises
+        ------
+        InputError
+            If nothing is known of this entity, or the window is empty.
+        Busy, Refused
+            As `submit`.
+        """
+        if from_us >= to_us:
+            raise InputError("the window is empty: its end must be after its beginning")
 
-    def _mend(self) -> None:
-        try:
-            self._journal.mend()
-        except JournalError as error:
-            self._trouble = str(error)
-            self._refuse(self._intake.take(1 << 62, 1 << 30, 0.0), self._trouble)
-            self._stopping.wait(MEND_SECONDS)
-        else:
-            self._trouble = ""
-            log.warning("the journal is writable again")
+        def look() -> tuple[str, int]:
+            detector = self._state(tenant).detector
+            return checked_name(detector, kind, name), detector.clock.newest_us
 
-    # ---------------------------------------------------------------- the engine's thread
-
-    def _apply_all(self) -> None:
-        try:
-            while True:
-                with self._changed:
-                    if not self._backlog and not self._calls and not self._committed_all:
-                        self._changed.wait(TICK_SECONDS)
-                    calls = [self._calls.popleft() for _ in range(len(self._calls))]
-                    overfull = self._writer.waiting > WRITER_JOBS and not self._stopping.is_set()
-                    work = self._backlog.popleft() if self._backlog and not overfull else None
-                for call in calls:
-                    call()
-                if work is not None:
-                    self._apply(*work)
-                elif self._committed_all and not self._backlog:
-                    break
-                self._after()
-                if overfull:
-                    time.sleep(TICK_SECONDS / 4)
-            for state in self._tenants.states.values():
-                self._save(state)
-        except Exception as error:  # noqa: BLE001 - the thread's edge; `_fail` logs it
-            self._fail(error)
-
-    def _apply(self, entries: list[Entry], group: list[Item]) -> None:
-        waiting = {entry.seq: item for entry, item in zip(entries, group, strict=True)}
-        now = time.monotonic()
-        for tenant, own in by_tenant(entries).items():
-            state = self._tenants.get(tenant, own[0].received_us)
-            receipts = self._tenants.apply(state, own)
-            self._flush_sinks()  # who is told of quarantined records finds them there
-            for entry, receipt in zip(own, receipts, strict=True):
-                item = waiting[entry.seq]
-                self._counts["events"] += receipt.received
-                if entry.operation.kind is Kind.FLUSH:
-                    self._flushing.discard(tenant)
-                if item.future is not None and not item.future.done():
-                    item.future.set_result(receipt if item.want_scores else receipt._replace(scores=None))
-            if any(entry.operation.kind is Kind.SUBMISSION for entry in own):
-                self._touched[tenant] = now
-            self._cut(self._tenants.states[tenant])
-        with self._changed:
-            self._backlog_bytes -= sum(item.size for item in group)
-            self._changed.notify_all()
-
-    def _after(self) -> None:
-        """What is due between two groups: flushes, alerts, checkpoints, and the retention."""
-        now = time.monotonic()
-        for tenant, state in list(self._tenants.states.items()):
-            lingered = now - self._touched.get(tenant, now) > self.settings.linger_seconds
-            if lingered and len(state.buffer) and tenant not in self._flushing and not self._trouble:
-                self._flush(state, now)
-            self._look_for_alerts(state, now)
-        self._flush_sinks()
-        for state in list(self._tenants.states.values()):
-            at, position, received = self._saved.setdefault(state.tenant, (now, 0, 0))
-            grown = state.ledger.received - received >= self.settings.checkpoint_events
-            if state.position > position and (grown or now - at >= self.settings.checkpoint_seconds):
-                self._save(state)
-        if now - self._house_at > HOUSE_SECONDS:
-            self._house_at = now
-            self._writer.run(self._keep_house)
-
-    def _flush(self, state: TenantState, now: float) -> None:
-        self._touched[state.tenant] = now
-        self._flushing.add(state.tenant)
-        try:
-            self._intake.put(Item(Operation(state.tenant, Kind.FLUSH)))
-        except Refused:
-            self._flushing.discard(state.tenant)
-        else:
-            self._counts["flushes"] += 1
-
-    def _look_for_alerts(self, state: TenantState, now: float) -> None:
-        due, position = self._alerted.setdefault(state.tenant, (now + self.settings.alert_seconds, 0))
-        if now < due or state.position == position:
-            return
-        self._sinks.raise_alerts(state)
-        took = time.monotonic() - now
-        pause = max(self.settings.alert_seconds, took / ALERT_SHARE)
-        self._alerted[state.tenant] = (now + took + pause, state.position)
-
-    def _flush_sinks(self) -> None:
-        try:
-            self._sinks.flush()
-        except SQLAlchemyError:
-            if not self._trouble:
-                log.exception("results cannot be written; they are kept until they can be")
-
-    def _cut(self, state: TenantState) -> None:
-        if self._sinks.rows[state.tenant] >= SEGMENT_ROWS:
-            self._new_segment(state)
-
-    def _new_segment(self, state: TenantState) -> None:
-        waiting = self._sinks.tables.pop(state.tenant, [])
-        self._sinks.rows.pop(state.tenant, None)
-        if waiting:
-            state.segment += 1
-            self._writer.segment(state.tenant, state.segment, waiting)
-
-    def _save(self, state: TenantState) -> None:
-        """Hand a checkpoint to the writer, with the lake segments that belong to it."""
-        if state.position == self._saved.get(state.tenant, (0.0, -1, 0))[1]:
-            return
-        self._flush_sinks()
-        if self._sinks.pending:
-            return  # a checkpoint would skip over results that are only here
-        self._new_segment(state)
-        arrays, settings = state.export()
-        self._writer.checkpoint(state.tenant, arrays, settings)
-        self._saved[state.tenant] = (time.monotonic(), state.position, state.ledger.received)
-        self._counts["checkpoints"] += 1
-
-    def _after_replayed(self, state: TenantState) -> None:
-        self._cut(state)
-        received = self._saved.setdefault(state.tenant, (0.0, 0, state.ledger.received))[2]
-        if state.ledger.received - received >= self.settings.checkpoint_events:
-            self._save(state)
-
-    def _keep_house(self) -> None:
-        now_us = time.time_ns() // 1000
-        settings = self.settings
-        held = [self._writer.durable.get(name, 0) for name in list(self._tenants.states)]
-        before = now_us - round(settings.journal_days * 86_400e6)
-        journal.prune(self._database, min(held, default=0), before, settings.journal_bytes)
-        sinks.keep_house(
-            self._database,
-            now_us,
-            quarantine_days=settings.quarantine_days,
-            quarantine_records=settings.quarantine_records,
-            entity_days_days=settings.entity_days_days,
-        )
-        for name in list(self._tenants.states):
-            lake.remove_before(self._folders.lake(name), now_us, settings.lake_days)
-
-    def _fail(self, error: Exception) -> None:
-        """The process edge: say so, take nothing more, answer everybody."""
-        log.critical("the core stopped: %s", error, exc_info=error)
-        self._failed = f"the service failed ({type(error).__name__}: {error}); restart it"
-        self.ready = False
-        with self._changed:
-            self._changed.notify_all()
-        self._intake.close()
-        left = [item for _, group in self._backlog for item in group]
-        self._refuse(
-            [item for item in left if item.future is not None and not item.future.done()], self._failed
-        )
-        self._refuse(self._intake.take(1 << 62, 1 << 30, 0.0), self._failed)
+        known, newest_us = await asyncio.wrap_future(self.ask(look))
+        oldest_us = newest_us - round(self.settings.learned_days * DAY_US)
+        request = Unlearn(kind, known, from_us, to_us, oldest_us)
+        detail = {"from_us": from_us, "to_us": to_us}
+        deed = actor._replace(action="entity.unlearn", subject=f"{kind} {known}", detail=detail)
+        operation = Operation(tenant, Kind.UNLEARN, body=request.encoded(), deed=deed)
+        receipt = await asyncio.wrap_future(self._put(operation))
+        if receipt.taken_back is None:
+            raise Refused("the engine failed on it; the log says more")
+        return Unlearned(known, max(from_us, oldest_us), to_us, receipt.taken_back)
 
     # ---------------------------------------------------------------- reading
 
@@ -462,19 +324,20 @@ class Core:
         """Run something on the engine's thread between two groups, where state is never torn."""
         future: Future[T] = Future()
 
-        def answer() -> None:
+        def answer(why: str) -> None:
             if not future.set_running_or_notify_cancel():
+                return
+            if why:
+                future.set_exception(Refused(why))
                 return
             try:
                 future.set_result(question())
             except Exception as error:  # noqa: BLE001 - it belongs to whoever asked
                 future.set_exception(error)
 
-        if self._failed or not self.ready:
-            raise Refused(self._failed or "the service is starting or stopping; ask again")
-        with self._changed:
-            self._calls.append(answer)
-            self._changed.notify_all()
+        if why := self._status.refusal:
+            raise Refused(why)
+        self._backlog.call(answer)
         return future
 
     def _state(self, tenant: str) -> TenantState:
@@ -482,12 +345,6 @@ class Core:
         if found is None:
             found = self._tenants.get(check_tenant(tenant), time.time_ns() // 1000)
         return found
-
-    async def flush(self, tenant: str) -> None:
-        """Score what waits for the watermark now; returns when it is done."""
-        future: Future[Receipt] = Future()
-        self._intake.put(Item(Operation(check_tenant(tenant), Kind.FLUSH), future))
-        await asyncio.wrap_future(future)
 
     async def open_days(self, tenant: str) -> pd.DataFrame:
         """Entity-days of the open day, see `models.days.DayBook.frame`."""
@@ -511,54 +368,41 @@ class Core:
         """The store; open from `start` to `stop`."""
         return self._database
 
+    def usage(self, tenant: str) -> dict[str, Any]:
+        """A tenant's own numbers and limits."""
+        state = self._tenants.states.get(tenant)
+        return {
+            **(nothing_yet() if state is None else tenant_numbers(state)),
+            "shed": dict(self._status.shed.get(tenant, {})),
+            "limits": limits(self.settings.quota_of(tenant)),
+        }
+
     def metrics(self) -> dict[str, Any]:
         """A snapshot of counters and gauges; names say their units. From any thread, without waiting."""
         tenants = {
             name: {
-                **{key: getattr(state.ledger, key) for key in state.ledger.__dataclass_fields__},
+                **tenant_numbers(state),
                 "position": state.position,
-                "checkpoint_position": self._writer.durable.get(name, 0),
-                "entities": state.detector.baselines.entities.count,
-                "habits": len(state.detector.baselines),
-                "held": state.detector.engine.held_count,
+                "checkpoint_position": self._writer.durable(name).position,
+                "shed": dict(self._status.shed.get(name, {})),
             }
             for name, state in list(self._tenants.states.items())
         }
+        shed: Counter[str] = Counter()
+        for counter in list(self._status.shed.values()):
+            shed.update(counter)
         return {
-            **self._counts,
+            **self._status.counts,
+            "shed": dict(shed),
             "ready": self.ready,
             "queue_bytes": self._intake.size,
-            "backlog_bytes": self._backlog_bytes,
+            "backlog_bytes": self._backlog.size,
             "backlog_groups": len(self._backlog),
             "journal_position": self._journal.last_seq,
-            "journal_trouble": self._trouble,
+            "journal_trouble": self._status.trouble,
             "writer_jobs": self._writer.waiting,
             "writer_trouble": self._writer.failing,
             "replayed_entries": self._replayed,
             "free_bytes": shutil.disk_usage(self.data_dir).free,
             "tenants": tenants,
         }
-
-
-WARM_UP = tuple(
-    b'{"class_uid":3002,"activity_id":1,"status_id":1,"time":%d,"user":{"name":"warm-%d"},"device":{"hostname":"up-%d"},'
-    b'"src_endpoint":{"ip":"192.0.2.%d"},"metadata":{"uid":"%d"}}'
-    % (1_767_225_600_000 + hour * 3_600_000, number, number, number, hour * 10 + number)
-    for hour in range(3)
-    for number in range(4)
-)
-"""Some hours of an organisation of nobody: kernels of the night are loaded in the night."""
-
-
-def _load() -> None:
-    """Import and compile what the first submission would otherwise wait for: seconds, or minutes where no
-    compiled kernels are kept yet. Ready means ready.
-    """
-    import pandas  # noqa: F401 - see above
-
-    for name in MODULES:
-        decoder_class(name)
-    log.info("loading kernels; the first time on a machine they are compiled, which takes minutes")
-    detector = Detector()
-    found = bodies.decode(detector.reader(), [bodies.Body(b"\n".join(WARM_UP), "auto", None, 0)])
-    detector.score_learn(found.batch)

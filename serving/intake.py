@@ -78,9 +78,11 @@ class Intake:
             queue = self._queues.get(tenant)
             if item.future is not None:
                 if queue is not None and queue.items and queue.size + item.size > self._tenant_bytes:
-                    raise Busy(f"{queue.size >> 20} MiB of this tenant wait to be written")
+                    raise Busy(
+                        f"{queue.size >> 20} MiB of this tenant wait to be written", reason="tenant_queue"
+                    )
                 if self._size and self._size + item.size > self._total_bytes:
-                    raise Busy(f"{self._size >> 20} MiB wait to be written")
+                    raise Busy(f"{self._size >> 20} MiB wait to be written", reason="queue")
             if queue is None:
                 queue = self._queues[tenant] = _Queue()
             if not queue.items:
@@ -118,6 +120,10 @@ class Intake:
                     break
             self._size -= taken
             return group
+
+    def everything(self) -> list[Item]:
+        """Take out all that waits."""
+        return self.take(1 << 62, 1 << 30, 0.0)
 
     def close(self) -> None:
         """Take nothing more in; what waits can still be taken out."""

@@ -17,6 +17,7 @@ from sqlalchemy import bindparam, delete, func, insert, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from features.errors import HabitusError, StateError
+from serving import audit
 from serving.store import tables
 from serving.store.database import take_writer_lock
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from serving.audit import Deed
     from serving.store.database import Database
 
 LEVEL = 1
@@ -39,10 +41,14 @@ class Kind(IntEnum):
 
     SUBMISSION = 0
     FLUSH = 1
+    UNLEARN = 2
 
 
 class Operation(NamedTuple):
-    """What is to be written; see `serving.submission.Submission` for its parts."""
+    """What is to be written; see `serving.submission.Submission` for its parts.
+
+    deed: a line for the audit log, there with the operation or not at all; a replay does not give it.
+    """
 
     tenant: str
     kind: Kind
@@ -50,6 +56,7 @@ class Operation(NamedTuple):
     body: bytes = b""
     source: str = "auto"
     ids: tuple[str, ...] | None = None
+    deed: Deed | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,9 @@ class Journal:
         try:
             with self._connection.begin():
                 self._connection.execute(insert(tables.journal), rows)
+                for operation in operations:
+                    if operation.deed is not None:
+                        audit.append(self._connection, received_us, operation.tenant, operation.deed)
         except SQLAlchemyError as error:
             self.broken = _cause(error)
             raise JournalError(f"nothing was written: {self.broken}") from error

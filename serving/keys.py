@@ -90,8 +90,12 @@ class Keys:
         self._known: dict[str, _Known] = {}
         self._lock = threading.Lock()
 
-    def create(self, tenant: str, role: Role | str, label: str = "", *, actor: str = "cli") -> str:
+    def create(
+        self, tenant: str, role: Role | str, label: str = "", *, actor: str = "cli", actor_role: str = ""
+    ) -> str:
         """Make a key and its tenant if that is new; returns the key, which nobody can show again.
+
+        actor, actor_role: who does it, see `serving.audit.Deed`.
 
         Raises
         ------
@@ -117,15 +121,9 @@ class Keys:
         }
         with self._database.write() as connection:
             connection.execute(insert(tables.api_keys), [row])
-            audit.append(
-                connection,
-                now_us,
-                tenant=tenant,
-                actor=actor,
-                action="key.create",
-                subject=key_id,
-                detail={"role": str(role), "label": label},
-            )
+            detail = {"role": str(role), "label": label}
+            deed = audit.Deed(actor, "key.create", key_id, actor_role, detail)
+            audit.append(connection, now_us, tenant, deed)
         return f"{PREFIX}_{key_id}_{secret}"
 
     def verify(self, key: str) -> Principal | None:
@@ -184,7 +182,9 @@ class Keys:
             for row in rows
         ]
 
-    def revoke(self, key_id: str, tenant: str | None = None, *, actor: str = "cli") -> None:
+    def revoke(
+        self, key_id: str, tenant: str | None = None, *, actor: str = "cli", actor_role: str = ""
+    ) -> None:
         """Make a key invalid for good; at once in this process, in others when they look next.
 
         tenant: whose keys the caller may revoke; None for the command line.
@@ -204,7 +204,7 @@ class Keys:
             if owner is None:
                 raise InputError(f"{key_id[:40]!r}: no valid key has this id; see `habitus keys list`")
             connection.execute(update(tables.api_keys).where(*mine).values(revoked_us=now_us))
-            audit.append(connection, now_us, tenant=owner, actor=actor, action="key.revoke", subject=key_id)
+            audit.append(connection, now_us, owner, audit.Deed(actor, "key.revoke", key_id, actor_role))
         with self._lock:
             self._known.pop(key_id, None)
 

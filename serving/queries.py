@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import and_, or_, select
 
+from serving.days import day_of, number_of
 from serving.store.tables import alerts, entity_days
 
 if TYPE_CHECKING:
     from serving.store.database import Database
 
-_EPOCH = date(1970, 1, 1)
 _SEVERITIES = ((12.0, 5), (9.0, 4), (6.0, 3), (3.0, 2))
 """Risk at which a finding is critical, high, medium or low (OCSF severity_id). Risk is the negative natural
 logarithm of a tail probability: of e^9, about 8,000 quiet entity-days, one reaches 9 by chance."""
 _OCSF_VERSION = "1.8.0"
-
-
-def day_of(number: int) -> date:
-    """The date of a day number (days since 1970-01-01, UTC)."""
-    return _EPOCH + timedelta(days=number)
-
-
-def number_of(day: date) -> int:
-    """The day number of a date."""
-    return (day - _EPOCH).days
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from features import checkpoint
 from features.enrich import GeoDatabase
 from features.errors import InputError
 from models.detector import Detector
-from serving import journal, lake
+from serving import journal, lake, segments
 from serving.store import tables
 from serving.tenant import TenantState
 
@@ -65,11 +65,19 @@ class Tenants:
         Where checkpoints and journal lie.
     settings, sinks
         For the states.
+    settle
+        Returns when all checkpoints and segments that were asked for are on disk.
     """
 
     def __init__(
-        self, database: Database, folders: Folders, settings: CoreSettings, sinks: StoreSinks
+        self,
+        database: Database,
+        folders: Folders,
+        settings: CoreSettings,
+        sinks: StoreSinks,
+        settle: Callable[[], None],
     ) -> None:
+        self._settle = settle
         self._database = database
         self._folders = folders
         self._settings = settings
@@ -109,9 +117,8 @@ class Tenants:
             state = TenantState(tenant, detector, self._settings, self._sinks)
         else:
             state = TenantState.restored(*found, self._settings, self._sinks, self._geo)
-        folder = self._folders.lake(tenant)
-        if folder.is_dir():
-            lake.remove_after(folder, state.segment)
+        lake.remove_after(self._folders.lake(tenant), state.segment)
+        segments.remove_after(self._folders.learned(tenant).glob("*"), state.segment)
         self.states[tenant] = state
         return state
 
@@ -185,6 +192,7 @@ class Tenants:
 
     def rebuilt(self, tenant: str, before: int) -> TenantState:
         """A tenant's state from its checkpoint and the journal up to (not with) an entry."""
+        self._settle()  # a segment of the state that is given up must not appear among those of the new one
         self._sinks.forget(tenant)
         state = self.load(tenant)
         for commit in journal.read(self._database, state.position):

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from models.risk import Budget
+from serving.quota import Quota
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,10 @@ class CoreSettings:
     checkpoint_seconds, checkpoint_events
         A tenant's state is written this often, if it changed, or after so many events: what a recovery has to
         replay.
-    journal_days, lake_days, quarantine_days, entity_days_days
-        How long what has been taken in, was scored, could not be read, and was summed up is kept.
+    journal_days, lake_days, learned_days, quarantine_days, entity_days_days
+        How long what has been taken in, was scored, was learned (so that it can be unlearned), could not be
+        read, and was summed up is kept. What was learned six half-lives of the baselines ago weighs less than
+        2 %: nothing is gained by taking it back.
     journal_bytes
         Most bytes of the journal that are kept although no checkpoint needs them.
     quarantine_records
@@ -45,6 +52,8 @@ class CoreSettings:
         checkpoints and queries still work.
     budget
         How many alerts a day people can read.
+    quota, tenant_quotas
+        What any tenant may take, and what some may instead.
     """
 
     lateness_seconds: float = 60.0
@@ -62,9 +71,16 @@ class CoreSettings:
     journal_days: float = 2.0
     journal_bytes: int = 8 << 30
     lake_days: float = 400.0
+    learned_days: float = 180.0
     quarantine_days: float = 30.0
     quarantine_records: int = 100_000
     entity_days_days: float = 400.0
     alert_seconds: float = 60.0
     min_free_bytes: int = 64 << 20
     budget: Budget = field(default_factory=Budget)
+    quota: Quota = field(default_factory=Quota)
+    tenant_quotas: Mapping[str, Quota] = field(default_factory=dict)
+
+    def quota_of(self, tenant: str) -> Quota:
+        """What a tenant may take."""
+        return self.tenant_quotas.get(tenant, self.quota)

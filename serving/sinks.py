@@ -11,24 +11,27 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from serving.days import DAY_US, number_of
 from serving.outputs import event_table
 from serving.store import tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
     from sqlalchemy import Connection, Table
 
     from features.columns import Batch
     from models.engine import Scores
+    from serving.learned import Learned, Window
+    from serving.results import Aside
     from serving.store.database import Database
-    from serving.tenant import Aside, TenantState
+    from serving.tenant import TenantState
 
 STORED_A_SUBMISSION = 100
 """Records of one submission that are kept in quarantine; the others are counted. A sender of rubbish must not
@@ -44,10 +47,18 @@ class StoreSinks:
     """Collects results on the engine's thread; `flush` writes what belongs into the store.
 
     What could not be written stays here until it can be; a checkpoint waits for that.
+
+    Parameters
+    ----------
+    database
+        The store.
+    learned
+        Keeps what was learned.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, learned: Learned) -> None:
         self._database = database
+        self.learned = learned
         self._quarantine: list[dict[str, Any]] = []
         self._days: list[dict[str, Any]] = []
         self._alerts: list[dict[str, Any]] = []
@@ -60,7 +71,7 @@ class StoreSinks:
         """Whether something still has to reach the store."""
         return bool(self._quarantine or self._days or self._alerts)
 
-    # ---------------------------------------------------------------- serving.tenant.Sinks
+    # ---------------------------------------------------------------- serving.results.Sinks
 
     def scored(self, state: TenantState, batch: Batch, uids: np.ndarray, scores: Scores) -> None:
         """Keep scored events for the lake."""
@@ -70,6 +81,25 @@ class StoreSinks:
         )
         self.tables[state.tenant].append(table)
         self.rows[state.tenant] += len(table)
+        # the state has counted them already
+        self.learned.add(state.tenant, batch, scores, state.learned_count - len(table))
+
+    def renumbering(self, state: TenantState) -> None:
+        """Make text of the ids that are kept for the learned segments."""
+        self.learned.settle(state.tenant, state.detector.baselines)
+
+    def recall(self, state: TenantState, window: Window) -> pa.Table:
+        """What was learned of a window."""
+        return self.learned.recall(state.tenant, window, state.detector.baselines)
+
+    def cut(self, state: TenantState) -> list[pa.Table]:
+        """Scored events that make up the tenant's next segment; empty when there are none."""
+        waiting = self.tables.pop(state.tenant, [])
+        self.rows.pop(state.tenant, None)
+        if waiting:
+            state.segment += 1
+            self.learned.cut(state.tenant, state.segment, state.detector.baselines)
+        return waiting
 
     def aside(self, tenant: str, records: Sequence[Aside]) -> None:
         """Keep records for the quarantine."""
@@ -97,7 +127,7 @@ class StoreSinks:
         A day's alerts are the detector's; a late part alone raises none.
         """
         for row in frame.to_dict("records"):
-            number = _day_number(row["day"])
+            number = number_of(row["day"])
             alert = bool(row["alert"])
             self._days.append(
                 {
@@ -131,7 +161,7 @@ class StoreSinks:
     @staticmethod
     def _alert(tenant: str, row: dict[Any, Any], position: int) -> dict[str, Any]:
         now = time.time_ns() // 1000
-        day = _day_number(row["day"])
+        day = number_of(row["day"])
         name = msgspec.json.encode([tenant, row["entity_kind"], row["entity"], day])
         return {
             "tenant": tenant,
@@ -174,6 +204,7 @@ class StoreSinks:
         """Drop what was collected for a tenant: its state is built anew, and gives it again."""
         self.tables.pop(tenant, None)
         self.rows.pop(tenant, None)
+        self.learned.forget(tenant)
         self._quarantine = [row for row in self._quarantine if row["tenant"] != tenant]
         self._days = [row for row in self._days if row["tenant"] != tenant]
         self._alerts = [row for row in self._alerts if row["tenant"] != tenant]
@@ -190,10 +221,10 @@ def keep_house(
     """Remove what its retention no longer covers."""
     quarantine, days = tables.quarantine.c, tables.entity_days.c
     with database.write() as connection:
-        old = now_us - round(quarantine_days * DAY)
+        old = now_us - round(quarantine_days * DAY_US)
         connection.execute(delete(tables.quarantine).where(quarantine.received_us < old))
         connection.execute(
-            delete(tables.entity_days).where(days.day < (now_us - entity_days_days * DAY) // DAY)
+            delete(tables.entity_days).where(days.day < (now_us - entity_days_days * DAY_US) // DAY_US)
         )
         for tenant in connection.execute(select(quarantine.tenant).distinct()).scalars().all():
             newest = (
@@ -210,9 +241,6 @@ def keep_house(
                 )
 
 
-DAY = 86_400_000_000
-
-
 def _moment(at: Any) -> int | None:
     """Microseconds of a pandas time stamp; None for a missing one."""
     import pandas as pd
@@ -222,10 +250,6 @@ def _moment(at: Any) -> int | None:
 
 def _number(value: Any) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _day_number(day: Any) -> int:
-    return int(np.datetime64(day, "D").astype(np.int64))
 
 
 def _put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:

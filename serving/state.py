@@ -15,30 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from features.behaviours import COLUMN, ENTITY_KINDS, VALUE_COLUMNS, WIDTH
-from features.columns import Batch
+from features.behaviours import ENTITY_KINDS
 from features.errors import InputError, StateError
 from models.detector import Detector
+from serving.learned import SCHEMA, table_of, take_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from features.columns import Batch
     from models.engine import Scores
 
 LEARNED = "learned"
-_SCHEMA = pa.schema(
-    [
-        ("time_us", pa.int64()),
-        ("learned_us", pa.int64()),
-        ("class_uid", pa.int32()),
-        ("held", pa.bool_()),
-        ("bytes_in", pa.int64()),
-        ("bytes_out", pa.int64()),
-        *((name, pa.dictionary(pa.int32(), pa.string())) for name in VALUE_COLUMNS),
-        ("src_ip_entity", pa.bool_()),
-    ]
-)
 
 
 @contextmanager
@@ -85,7 +74,7 @@ class State:
         """Write what is scored inside; the checkpoint is saved when the block ends without an error."""
         path = self._new_path([])
         with path.open("wb") as file:
-            with parquet.ParquetWriter(file, _SCHEMA, compression="zstd") as out:
+            with parquet.ParquetWriter(file, SCHEMA, compression="zstd") as out:
                 yield LearnedWriter(self.detector, out)
             file.flush()
             os.fsync(file.fileno())
@@ -110,7 +99,7 @@ class State:
         taken, missing = 0, 0.0
         names: list[str] = []
         for path in self.files():
-            table = parquet.read_table(path, schema=_SCHEMA)
+            table = parquet.read_table(path, schema=SCHEMA)
             chosen = pc.and_(pc.greater_equal(table["time_us"], low), pc.less(table["time_us"], high))
             mine = pa.array(np.zeros(len(table), np.bool_))
             for kind in ENTITY_KINDS:
@@ -120,10 +109,9 @@ class State:
             if not len(part):
                 names.append(path.name)
                 continue
-            batch = batch_of(self.detector, part)
-            dropped = self.detector.engine.drop_held(batch)
-            missing += self.detector.baselines.unlearn(batch.take(np.flatnonzero(~dropped)))
-            taken += len(part)
+            found = take_back(self.detector, part)
+            missing += found.missing_weight
+            taken += found.events
             new = self._new_path(names)
             with new.open("wb") as file:
                 parquet.write_table(table.filter(pc.invert(chosen)), file, compression="zstd")
@@ -151,48 +139,7 @@ class LearnedWriter:
 
     def add(self, batch: Batch, _uids: list[str], scores: Scores) -> None:
         """Append one scored batch."""
-        values = self._detector.baselines.values
-        columns: list[pa.Array] = [
-            pa.array(batch.time_us),
-            pa.array(scores.learned_us),
-            pa.array(batch.class_uid, pa.int32()),
-            pa.array(scores.held),
-            pa.array(batch.bytes_in),
-            pa.array(batch.bytes_out),
-        ]
-        for index in range(len(VALUE_COLUMNS)):
-            distinct, codes = np.unique(batch.columns[:, index], return_inverse=True)
-            columns.append(
-                pa.DictionaryArray.from_arrays(
-                    pa.array(codes, pa.int32()), pa.array(values.many(distinct), pa.string())
-                )
-            )
-        columns.append(pa.array(batch.columns[:, WIDTH - 1] != 0))
-        self._out.write_table(pa.table(columns, schema=_SCHEMA))
-
-
-def batch_of(detector: Detector, table: pa.Table) -> Batch:
-    """The batch that rows of a learned file were written from."""
-    columns = np.zeros((len(table), WIDTH), np.int32)
-    baselines = detector.baselines
-    for index, name in enumerate(VALUE_COLUMNS):
-        dictionary = table[name].unify_dictionaries().combine_chunks()
-        ids = baselines.values.intern_many(dictionary.dictionary.to_pylist())
-        columns[:, index] = ids[dictionary.indices.to_numpy()]
-    for kind, name in enumerate(ENTITY_KINDS):
-        names = columns[:, COLUMN[name]]
-        columns[names > 0, len(VALUE_COLUMNS) + kind] = baselines.entities.ids(kind, names[names > 0])
-    columns[:, WIDTH - 1] *= table["src_ip_entity"].to_numpy().astype(np.int32)
-    return Batch(
-        # what is taken out must have the weight that went in; null in files from before there were two times
-        time_us=pc.coalesce(table["learned_us"], table["time_us"]).to_numpy(),
-        class_uid=table["class_uid"].to_numpy(),
-        src_ip=columns[:, COLUMN["src_ip"]].copy(),
-        columns=columns,
-        # Null in files that were written before these columns were.
-        bytes_in=table["bytes_in"].fill_null(0).to_numpy(),
-        bytes_out=table["bytes_out"].fill_null(0).to_numpy(),
-    )
+        self._out.write_table(table_of(self._detector.baselines, batch, scores.learned_us, scores.held))
 
 
 def parse_moment(text: str, option: str) -> datetime:

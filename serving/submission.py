@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from features.errors import HabitusError
+
+if TYPE_CHECKING:
+    from serving.learned import TakenBack
 
 
 class Protocol(StrEnum):
@@ -79,7 +82,7 @@ class Receipt(NamedTuple):
     accepted counts records that were neither duplicate nor quarantined; `late` of those were older than what
     had been scored before (they are scored and learned all the same). For protocols whose answer holds no
     counts (see `COUNTED`) the acknowledgement does not wait for decoding: accepted then equals received and
-    the others are 0. scores: one a record in order, when they were asked for.
+    the others are 0. scores: one a record in order, when they were asked for. taken_back: of an unlearning.
     """
 
     received: int
@@ -88,6 +91,7 @@ class Receipt(NamedTuple):
     quarantined: int
     late: int
     scores: list[EventScore] | None = None
+    taken_back: TakenBack | None = None
 
 
 COUNTED = frozenset({Protocol.NATIVE, Protocol.SCORE})
@@ -95,11 +99,16 @@ COUNTED = frozenset({Protocol.NATIVE, Protocol.SCORE})
 
 
 class Busy(HabitusError):
-    """The service cannot take more right now; the client should come back after `retry_after_s` seconds."""
+    """The service cannot take more right now; the client should come back after `retry_after_s` seconds.
 
-    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+    reason: "requests" (bodies in memory), "queue" (all that waits), "tenant_queue", "rate" (the tenant's), or
+    "previews" (questions with learn=False).
+    """
+
+    def __init__(self, message: str, retry_after_s: float = 1.0, reason: str = "requests") -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.reason = reason
 
 
 class Refused(HabitusError):

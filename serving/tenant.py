@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
 from features import bodies
-from features.dedup import Deduper
 from features.errors import StateError
 from features.reader import QUARANTINE_BYTES
 from models.detector import Detector
 from serving.journal import Kind
+from serving.results import Aside, Listening
 from serving.submission import EventScore, Receipt
+from serving.unlearning import Past, unlearn
 from serving.watermark import Waiting, WatermarkBuffer
 
 if TYPE_CHECKING:
@@ -27,15 +28,18 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from features.columns import Batch
     from features.enrich import GeoDatabase
     from models.engine import Scores
     from serving.journal import Entry
+    from serving.learned import TakenBack
+    from serving.results import Sinks
     from serving.settings import CoreSettings
 
 PREFIX = "waiting/"
 GROWN_BY_ID = ("known_", "travel_last", "travel_jumps")
 """Arrays by entity id that have spare room at their end, which means nothing."""
+HOUSE_EVENTS = 50_000
+"""Events scored between two attempts to make room for entities, when the first made none."""
 SKEW_US = 60_000_000
 """How far ahead of its receipt an event may be and still move the watermark: clocks differ a little."""
 
@@ -61,28 +65,6 @@ class TenantLedger:
         return self.received == self.scored + self.duplicate + self.late + self.quarantined + self.waiting
 
 
-class Aside(NamedTuple):
-    """A record for the quarantine."""
-
-    entry: Entry
-    record: int
-    reason: str
-    raw: bytes
-
-
-class Sinks(Protocol):
-    """Takes what the state machine gives. A replay gives the same again: sinks must not mind."""
-
-    def scored(self, state: TenantState, batch: Batch, uids: np.ndarray, scores: Scores) -> None:
-        """Events that were scored, in that order."""
-
-    def aside(self, tenant: str, records: Sequence[Aside]) -> None:
-        """Records that could not be read."""
-
-    def closed(self, tenant: str, day: int, frame: pd.DataFrame) -> None:
-        """Entity-days (see `models.days.DayBook.frame`) of days before `day`, which has begun."""
-
-
 class TenantState:
     """Detector, watermark and ledger of one tenant.
 
@@ -105,6 +87,7 @@ class TenantState:
         self.sinks = sinks
         # an operator's setting holds from now on, whatever it was when the checkpoint was written
         detector.alerts.controller.budget = settings.budget
+        detector.baselines.entities.limit = settings.quota_of(tenant).entities
         self.ledger = TenantLedger()
         self.position = 0
         """The last entry that was applied."""
@@ -113,6 +96,12 @@ class TenantState:
         self.buffer = WatermarkBuffer(
             round(settings.lateness_seconds * 1e6), settings.waiting_events, SKEW_US
         )
+        self.evicted = 0
+        """Entities that were forgotten for lack of room."""
+        self.house_due = 0
+        """Scored events before which there is no use in looking for room again."""
+        self.past = Past()
+        """What was unlearned."""
         self._reader = detector.reader()
         self._scores: dict[int, EventScore] = {}
 
@@ -136,26 +125,51 @@ class TenantState:
             if operation.kind is Kind.SUBMISSION:
                 receipts.append(self._score_now(entry))
             else:
-                receipts.append(Receipt(0, 0, 0, 0, 0))
                 # what is ahead of its time goes on waiting
                 self._release(self.buffer.upto(entry.received_us + SKEW_US))
+                taken = self._unlearn(entry) if operation.kind is Kind.UNLEARN else None
+                receipts.append(Receipt(0, 0, 0, 0, 0, taken_back=taken))
         receipts += self._take_in(together)
         self._release(self.buffer.ready())
-        if self.detector.crowded:
-            self._release(self.buffer.all())
-            self.detector.keep_house()
-            self._reader.columniser = self.detector.columniser
+        if self.detector.crowded and self.learned_count >= self.house_due:
+            self._make_room()
         self.ledger.waiting = len(self.buffer)
         self.position = entries[-1].seq
         return receipts
 
+    def _make_room(self) -> None:
+        self._release(self.buffer.all())
+        self.sinks.renumbering(self)
+        before = self.detector.baselines.entities.count
+        self.detector.keep_house()
+        self.evicted += before - self.detector.baselines.entities.count
+        self._reader.columniser = self.detector.columniser
+        # whoever was there today cannot be forgotten: trying it at every group would cost everybody's time
+        self.house_due = self.learned_count + HOUSE_EVENTS if self.detector.crowded else 0
+
+    @property
+    def learned_count(self) -> int:
+        """How many events were scored; the number of the next one."""
+        return self.ledger.scored + self.ledger.late
+
+    def _unlearn(self, entry: Entry) -> TakenBack:
+        return unlearn(
+            self.detector,
+            entry.operation.body,
+            self.past,
+            self.learned_count,
+            lambda window: self.sinks.recall(self, window),
+        )
+
     def skip(self, entry: Entry, reason: str) -> Receipt:
         """Put a whole submission aside that the engine could not take."""
+        self.position = entry.seq
+        if entry.operation.kind is not Kind.SUBMISSION:
+            return Receipt(0, 0, 0, 0, 0)
         count = bodies.count_records(entry.operation.body)
         self.sinks.aside(self.tenant, [Aside(entry, 0, reason, entry.operation.body[:QUARANTINE_BYTES])])
         self.ledger.received += count
         self.ledger.quarantined += count
-        self.position = entry.seq
         return Receipt(count, 0, 0, count, 0)
 
     def _decode(self, entries: Sequence[Entry]) -> bodies.Decoded:
@@ -210,7 +224,7 @@ class TenantState:
         """Score one submission at once, behind everything that waited; the receipt has the scores."""
         self._release(self.buffer.upto(entry.received_us + SKEW_US))
         asides: dict[int, str] = {}
-        sinks, self.sinks = self.sinks, _Listening(self.sinks, asides)
+        sinks, self.sinks = self.sinks, Listening(self.sinks, asides)
         try:
             receipt = self._take_in([entry], numbered=True)[0]
         finally:
@@ -276,16 +290,10 @@ class TenantState:
 
     # ---------------------------------------------------------------- reading
 
-    def preview(self, entry: Entry) -> Receipt:
-        """Scores of events that are not learned, known ones among them; changes nothing.
-
-        Works on a copy of the detector: O(state) time and memory, for the rare question, not for a stream.
-        """
+    def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays (copies) and settings of what was learned, for a detector of its own."""
         arrays, settings = self.detector.export()
-        copy = Detector.restored(arrays, settings, geo=self.detector.geo)
-        copy.deduper = Deduper()
-        state = TenantState(self.tenant, copy, self.settings, _Nowhere())
-        return state.apply([entry])[0]
+        return {name: np.array(array, copy=True) for name, array in arrays.items()}, settings
 
     def digest(self) -> str:
         """SHA-256 over everything that is state, without spare room: equal for equal histories."""
@@ -301,9 +309,8 @@ class TenantState:
 
     def export(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Arrays (copies, so that writing them can wait) and settings of a checkpoint."""
-        arrays, settings = self.detector.export()
+        arrays, settings = self.snapshot()
         waiting, waiting_settings = self.buffer.export()
-        arrays = {name: np.array(array, copy=True) for name, array in arrays.items()}
         arrays |= {PREFIX + name: array for name, array in waiting.items()}
         settings["service"] = {
             "tenant": self.tenant,
@@ -311,6 +318,9 @@ class TenantState:
             "segment": self.segment,
             "ledger": asdict(self.ledger),
             "waiting": waiting_settings,
+            "unlearned": self.past.export(),
+            "evicted": self.evicted,
+            "house_due": self.house_due,
         }
         return arrays, settings
 
@@ -339,6 +349,8 @@ class TenantState:
             state.buffer.resume(waiting, own["waiting"])
             state.ledger = TenantLedger(**own["ledger"])
             state.position, state.segment = int(own["position"]), int(own["segment"])
+            state.past, state.evicted = Past(own.get("unlearned", ())), int(own.get("evicted", 0))
+            state.house_due = int(own.get("house_due", 0))
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(
                 f"the state of {state.tenant} lacks or contradicts a part ({error!r})"
@@ -360,34 +372,3 @@ def digest_of(arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> str:
 
 def _unscored(reason: str, outcome: str) -> EventScore:
     return EventScore("", "", 0.0, 0.0, 1.0, "", reason, held=False, outcome=outcome)
-
-
-class _Listening:
-    """Sinks that also note which records of one submission were put aside."""
-
-    def __init__(self, sinks: Sinks, asides: dict[int, str]) -> None:
-        self._sinks = sinks
-        self._asides = asides
-
-    def scored(self, state: TenantState, batch: Batch, uids: np.ndarray, scores: Scores) -> None:
-        self._sinks.scored(state, batch, uids, scores)
-
-    def aside(self, tenant: str, records: Sequence[Aside]) -> None:
-        self._asides.update({record.record: record.reason for record in records})
-        self._sinks.aside(tenant, records)
-
-    def closed(self, tenant: str, day: int, frame: pd.DataFrame) -> None:
-        self._sinks.closed(tenant, day, frame)
-
-
-class _Nowhere:
-    """Sinks of a copy whose results nobody keeps."""
-
-    def scored(self, state: TenantState, batch: Batch, uids: np.ndarray, scores: Scores) -> None:
-        pass
-
-    def aside(self, tenant: str, records: Sequence[Aside]) -> None:
-        pass
-
-    def closed(self, tenant: str, day: int, frame: pd.DataFrame) -> None:
-        pass

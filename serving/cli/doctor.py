@@ -20,13 +20,19 @@ Finding = tuple[bool, str, str]
 
 @click.command(name="doctor")
 @click.option("--state", type=click.Path(path_type=Path), help="Also check this state folder.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Also check a service's data directory.")
+@click.option("--url", help="With --data-dir: the store, when it is not the SQLite file in there.")
 @click.pass_context
-def command(ctx: click.Context, state: Path | None) -> None:
-    """Check the installation and, with --state, a state folder. Exit code 1 when something is wrong."""
+def command(ctx: click.Context, state: Path | None, data_dir: Path | None, url: str | None) -> None:
+    """Check the installation and, with --state or --data-dir, what is kept there. Works while a service
+    runs. Exit code 1 when something is wrong.
+    """
     fine = True
     checks: list[Callable[[], Iterator[Finding]]] = [_python, _packages, _kernels, _enrichment, _disk]
     if state is not None:
         checks.append(lambda: _state(state))
+    if data_dir is not None:
+        checks.append(lambda: _store(data_dir, url))
     for check in checks:
         for good, what, found in check():
             fine = fine and good
@@ -145,4 +151,31 @@ def _state(folder: Path) -> Iterator[Finding]:
         full < 0.95,
         "habit table",
         f"{full:.0%} of {baselines.max_entries:,}; {baselines.dropped_entries:,} dropped so far",
+    )
+
+
+def _store(data_dir: Path, url: str | None) -> Iterator[Finding]:
+    from features.errors import HabitusError
+    from serving import audit
+    from serving.store.database import FILE, default_url, open_database
+
+    what = f"store {url or data_dir}"
+    if url is None and not (data_dir / FILE).is_file():
+        yield False, what, "no store here; habitus serve makes one"
+        return
+    try:
+        database = open_database(url or default_url(data_dir))
+    except HabitusError as error:
+        yield False, what, str(error)
+        return
+    try:
+        found = audit.verify(database)
+    finally:
+        database.close()
+    yield (
+        not found.broken,
+        "audit log",
+        f"line {found.broken} was changed, or one before it is missing; compare with a back-up"
+        if found.broken
+        else f"{found.lines:,} lines, the chain holds; newest {found.newest[:16]}",
     )

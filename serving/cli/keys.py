@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +45,14 @@ def _opened(data_dir: Path, url: str | None) -> Iterator[Keys]:
         database.close()
 
 
+def _who() -> str:
+    """For the audit log: this command line, and whom the operating system takes us for."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user without a name
+        return f"cli:{os.getuid()}"
+
+
 @click.group(name="keys")
 def command() -> None:
     """Make, list and revoke API keys. Works while the service runs."""
@@ -56,7 +66,7 @@ def command() -> None:
 def create(data_dir: Path, url: str | None, tenant: str, role: str, label: str) -> None:
     """Make a key and print it: this once, on standard output, and nowhere else."""
     with _opened(data_dir, url) as keys:
-        key = keys.create(tenant, role, label)
+        key = keys.create(tenant, role, label, actor=_who())
     click.echo(f"a {role} key of tenant {tenant}; keep it, it cannot be shown again:", err=True)
     click.echo(key)
 
@@ -87,5 +97,5 @@ def list_(data_dir: Path, url: str | None, tenant: str | None) -> None:
 def revoke(data_dir: Path, url: str | None, key_id: str) -> None:
     """Make the key with this id (see `list`) invalid, for good."""
     with _opened(data_dir, url) as keys:
-        keys.revoke(key_id)
+        keys.revoke(key_id, actor=_who())
     click.echo(f"key {key_id} is revoked")

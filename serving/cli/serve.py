@@ -25,6 +25,8 @@ class Options:
     syslog_tcp: str = ""
     syslog_udp: str = ""
     syslog_tenant: str = "default"
+    quota: str = ""
+    tenant_quota: tuple[str, ...] = ()
 
 
 @click.command(name="serve")
@@ -47,6 +49,12 @@ class Options:
 @click.option("--syslog-tcp", default="", metavar="HOST:PORT", help="Take syslog over TCP (TLS if it is on).")
 @click.option("--syslog-udp", default="", metavar="HOST:PORT", help="Take syslog over UDP.")
 @click.option("--syslog-tenant", default="default", show_default=True, help="Whose the syslog messages are.")
+@click.option(
+    "--quota", default="", metavar="RATE[:BURST[:ENTITIES]]", help="Events a second of any tenant, and more."
+)
+@click.option(
+    "--tenant-quota", multiple=True, metavar="TENANT=RATE[:BURST[:ENTITIES]]", help="Of one; can be repeated."
+)
 def command(**options: object) -> None:
     """Take events over HTTP and syslog, score them, and answer questions about them.
 
@@ -73,6 +81,8 @@ def run(options: Options) -> None:
         syslog_tcp=options.syslog_tcp,
         syslog_udp=options.syslog_udp,
         syslog_tenant=options.syslog_tenant,
+        quota=options.quota,
+        tenant_quotas=",".join(options.tenant_quota),
     )
     if options.host not in ("127.0.0.1", "::1", "localhost") and not settings.is_encrypted:
         click.echo("keys and events travel unencrypted: give --tls-cert and --tls-key", err=True)

@@ -17,7 +17,7 @@ from serving.http.dialects import NO_PERMISSION, Answer, ClientGone, Dialect, Re
 from serving.http.ingest import IngestRoutes
 from serving.http.logs import FIELDS
 from serving.http.metrics import CONTENT_TYPE, HttpMetrics
-from serving.http.ports import CALLER, CORE
+from serving.http.ports import CALLER, CORE, KEYS
 from serving.http.request import Request, Room
 from serving.http.roles import ANYBODY, MAY_INGEST, MAY_READ, MAY_TRY
 
@@ -240,7 +240,8 @@ class Front:
             await send(message)
 
         try:
-            await self._inner({**scope, CALLER: request.caller, CORE: self._core}, receive, sending)
+            known = {CALLER: request.caller, CORE: self._core, KEYS: self._keys}
+            await self._inner({**scope, **known}, receive, sending)
         except HabitusError as error:
             if started:
                 raise

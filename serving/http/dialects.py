@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import NamedTuple
 
@@ -87,7 +88,7 @@ def refusal_of(error: HabitusError, dialect: Dialect) -> Refusal:
 
 
 def _retry_after(seconds: float) -> tuple[tuple[bytes, bytes], ...]:
-    return ((b"retry-after", b"%d" % max(1, round(seconds))),)
+    return ((b"retry-after", b"%d" % max(1, math.ceil(seconds))),)
 
 
 def unauthenticated(dialect: Dialect, *, given: bool) -> Refusal:

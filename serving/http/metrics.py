@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from serving.numbers import LEARNED, LEDGER, LOST
+from serving.status import COUNTERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -15,12 +18,8 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-COUNTED = frozenset(
-    {"submissions", "commits", "events", "bytes", "refused", "busy", "checkpoints", "flushes"}
-)
-"""Numbers of the core that only grow."""
-LEDGER = ("received", "scored", "late", "duplicate", "quarantined", "waiting", "entities", "habits", "held")
-"""Numbers of a tenant that are added up over all: received is the sum of the five after it."""
+REASONS = ("rate", "tenant_queue", "queue", "previews")
+"""Why a submission is told to come back, see `serving.submission.Busy`."""
 _NAME = re.compile(r"[^a-z0-9_]")
 
 
@@ -93,14 +92,21 @@ class _CoreNumbers:
         numbers = dict(self._core())
         tenants = numbers.pop("tenants", {})
         numbers["tenants"] = len(tenants)
-        for key in LEDGER:
+        shed = numbers.pop("shed", {})
+        by_reason = CounterMetricFamily(
+            "habitus_shed", "Submissions that were told to come back", labels=["reason"]
+        )
+        for reason in REASONS:
+            by_reason.add_metric([reason], shed.get(reason, 0))
+        yield by_reason
+        for key in (*LEDGER, *LEARNED, *LOST):  # added up over all tenants
             numbers[f"ledger_{key}"] = sum(tenant.get(key, 0) for tenant in tenants.values())
         for key, value in sorted(numbers.items()):
             if isinstance(value, bool | int | float | str):
                 name = "habitus_" + _NAME.sub("_", key.lower())
                 number = float(bool(value)) if isinstance(value, str) else float(value)
                 about = key.replace("_", " ")
-                if key in COUNTED or key.endswith("_total"):
+                if key in COUNTERS or key.endswith("_total"):
                     yield CounterMetricFamily(name.removesuffix("_total"), about, value=number)
                 else:
                     yield GaugeMetricFamily(name, about, value=number)

@@ -4,31 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-_RETRY = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
+from serving.http import openapi_acting
+from serving.http.openapi_parts import KIND, in_path, in_query, json_answer, ref, refusals
 
-
-def _refusals(*statuses: str) -> dict[str, Any]:
-    known: dict[str, Any] = {
-        "400": {"description": "The request cannot be read; the message says why", "content": _ERROR},
-        "401": {"description": "No key, or one that is not known or was revoked", "content": _ERROR},
-        "403": {"description": "The key's role does not allow this", "content": _ERROR},
-        "404": {"description": "There is no such thing in this tenant", "content": _ERROR},
-        "408": {"description": "The body did not arrive in time", "content": _ERROR},
-        "413": {"description": "Over a limit, which the message names", "content": _ERROR},
-        "415": {"description": "A content type or encoding that is not supported", "content": _ERROR},
-        "429": {"description": "Busy: nothing was kept, send it again", "content": _ERROR, "headers": _RETRY},
-        "503": {
-            "description": "Cannot write, or busy: nothing was kept",
-            "content": _ERROR,
-            "headers": _RETRY,
-        },
-    }
-    return {status: known[status] for status in statuses}
-
-
-_INGEST = _refusals("400", "401", "403", "408", "413", "415", "429", "503")
-_READ = _refusals("400", "401", "403", "404", "429", "503")
+_INGEST = refusals("400", "401", "403", "408", "413", "415", "429", "503")
+_READ = refusals("400", "401", "403", "404", "429", "503")
 _EVENTS = {
     "required": True,
     "description": "Content-Encoding gzip, deflate or zstd is understood.",
@@ -46,14 +26,6 @@ _SOURCE = {
 }
 
 
-def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
 def _open(summary: str, content_type: str, schema: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
         "get": {
@@ -67,23 +39,14 @@ def _open(summary: str, content_type: str, schema: dict[str, Any], **more: Any) 
     }
 
 
-def _query(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": description, "schema": schema}
-
-
-def _path(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": schema}
-
-
-_KIND = {"type": "string", "enum": ["user", "host", "src_ip"]}
-_LIMIT = _query("limit", "Most rows", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})
+_LIMIT = in_query("limit", "Most rows", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})
 _BULK: dict[str, Any] = {
     "summary": "Send events as Elasticsearch shippers do",
     "description": "Every item is taken; errors is always false. Busy is 503 for the whole request.",
     "requestBody": {"required": True, "content": {"application/x-ndjson": {"schema": {"type": "string"}}}},
     "responses": {
-        "200": _json("On disk", _ref("BulkAnswer")),
-        **_refusals("400", "401", "403", "408", "413", "415", "503"),
+        "200": json_answer("On disk", ref("BulkAnswer")),
+        **refusals("400", "401", "403", "408", "413", "415", "503"),
     },
 }
 _INDEX = {"name": "index", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -94,10 +57,10 @@ _HEC: dict[str, Any] = {
         "content": {"application/json": {"schema": {}}, "text/plain": {"schema": {}}},
     },
     "responses": {
-        "200": _json("On disk", _ref("HecAnswer")),
+        "200": json_answer("On disk", ref("HecAnswer")),
         **{
-            status: _json(about["description"], _ref("HecAnswer"))
-            for status, about in _refusals("400", "401", "403", "408", "413", "415", "503").items()
+            status: json_answer(about["description"], ref("HecAnswer"))
+            for status, about in refusals("400", "401", "403", "408", "413", "415", "503").items()
         },
     },
 }
@@ -108,7 +71,7 @@ PATHS: dict[str, dict[str, Any]] = {
             "summary": "Send events; answered when they are on disk",
             "parameters": [_SOURCE],
             "requestBody": _EVENTS,
-            "responses": {"202": _json("On disk and decoded", _ref("Counts")), **_INGEST},
+            "responses": {"202": json_answer("On disk and decoded", ref("Counts")), **_INGEST},
         }
     },
     "/v1/score": {
@@ -125,7 +88,7 @@ PATHS: dict[str, dict[str, Any]] = {
             ],
             "requestBody": _EVENTS,
             "responses": {
-                "200": _json("One score a record", {"type": "array", "items": _ref("EventScore")}),
+                "200": json_answer("One score a record", {"type": "array", "items": ref("EventScore")}),
                 **_INGEST,
             },
         }
@@ -154,39 +117,45 @@ PATHS: dict[str, dict[str, Any]] = {
             },
         }
     },
+    "/v1/usage": {
+        "get": {
+            "summary": "The tenant's ledger, what was shed and forgotten, and its limits",
+            "responses": {"200": json_answer("Numbers", {"type": "object"}), **_READ},
+        }
+    },
     "/v1/alerts": {
         "get": {
             "summary": "Alerts as OCSF Detection Findings, newest day first",
             "parameters": [
-                _query("from", "First day (UTC), YYYY-MM-DD", {"type": "string", "format": "date"}),
-                _query("to", "Last day", {"type": "string", "format": "date"}),
-                _query("entity_kind", "Only of this kind", _KIND),
-                _query("min_risk", "Least risk", {"type": "number", "minimum": 0}),
+                in_query("from", "First day (UTC), YYYY-MM-DD", {"type": "string", "format": "date"}),
+                in_query("to", "Last day", {"type": "string", "format": "date"}),
+                in_query("entity_kind", "Only of this kind", KIND),
+                in_query("min_risk", "Least risk", {"type": "number", "minimum": 0}),
                 _LIMIT,
-                _query("after", "`next` of the page before", {"type": "string"}),
+                in_query("after", "`next` of the page before", {"type": "string"}),
             ],
-            "responses": {"200": _json("A page", _ref("Alerts")), **_READ},
+            "responses": {"200": json_answer("A page", ref("Alerts")), **_READ},
         }
     },
     "/v1/alerts/{alert_id}": {
         "get": {
             "summary": "One alert",
-            "parameters": [_path("alert_id", {"type": "string"})],
-            "responses": {"200": _json("The finding", _ref("Finding")), **_READ},
+            "parameters": [in_path("alert_id", {"type": "string"})],
+            "responses": {"200": json_answer("The finding", ref("Finding")), **_READ},
         }
     },
     "/v1/entities/{kind}/{entity}": {
         "get": {
             "summary": "Days of an entity, newest first, the open one included",
-            "parameters": [_path("kind", _KIND), _path("entity", {"type": "string"}), _LIMIT],
-            "responses": {"200": _json("Its days", _ref("Entity")), **_READ},
+            "parameters": [in_path("kind", KIND), in_path("entity", {"type": "string"}), _LIMIT],
+            "responses": {"200": json_answer("Its days", ref("Entity")), **_READ},
         }
     },
     "/v1/baselines/{entity}": {
         "get": {
             "summary": "What is normal for a user, host or address",
-            "parameters": [_path("entity", {"type": "string"}), _LIMIT],
-            "responses": {"200": _json("Its habits, heaviest first", _ref("Baseline")), **_READ},
+            "parameters": [in_path("entity", {"type": "string"}), _LIMIT],
+            "responses": {"200": json_answer("Its habits, heaviest first", ref("Baseline")), **_READ},
         }
     },
     "/services/collector": {"post": _HEC},
@@ -195,17 +164,18 @@ PATHS: dict[str, dict[str, Any]] = {
     "/services/collector/health": _open(
         "Can events be sent?",
         "application/json",
-        _ref("HecAnswer"),
-        **{"503": _json("Not now", _ref("HecAnswer"))},
+        ref("HecAnswer"),
+        **{"503": json_answer("Not now", ref("HecAnswer"))},
     ),
     "/healthz": _open("Is the process alive?", "application/json", {"type": "object"}),
     "/readyz": _open(
         "Is recovery done, and can events be taken?",
         "application/json",
         {"type": "object"},
-        **{"503": _json("Not now", {"type": "object"})},
+        **{"503": json_answer("Not now", {"type": "object"})},
     ),
     "/metrics": _open("Prometheus metrics", "text/plain", {"type": "string"}),
+    **openapi_acting.PATHS,
 }
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -310,4 +280,5 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "total": {"type": "integer", "minimum": 0},
         },
     },
+    **openapi_acting.SCHEMAS,
 }

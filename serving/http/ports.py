@@ -9,11 +9,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from serving.audit import Deed
+    from serving.keys import KeyInfo
     from serving.store.database import Database
     from serving.submission import Receipt, Submission
+    from serving.unlearning import Unlearned
 
 
-CALLER, CORE = "habitus.caller", "habitus.core"
+CALLER, CORE, KEYS = "habitus.caller", "habitus.core", "habitus.keys"
 """Keys of the ASGI scope under which an application behind finds who asks, and what answers."""
 
 
@@ -49,6 +52,18 @@ class Reads(Protocol):
     async def baseline(self, tenant: str, name: str) -> pd.DataFrame:
         """Habits of an entity; InputError when it is unknown."""
 
+    def usage(self, tenant: str) -> Mapping[str, Any]:
+        """A tenant's numbers and limits."""
+
+
+class Acts(Reads, Protocol):
+    """Changes what was learned."""
+
+    async def unlearn(
+        self, tenant: str, kind: str, name: str, from_us: int, to_us: int, actor: Deed
+    ) -> Unlearned:
+        """See `serving.core.Core.unlearn`."""
+
 
 class Caller(Protocol):
     """Who a key belongs to."""
@@ -71,3 +86,16 @@ class KeyRing(Protocol):
 
     def verify(self, secret: str) -> Caller | None:
         """Whose key this is, None if it is nobody's; in constant time, without waiting."""
+
+
+class KeyStore(KeyRing, Protocol):
+    """Makes and ends keys (see `serving.keys.Keys`)."""
+
+    def create(self, tenant: str, role: str, label: str, *, actor: str, actor_role: str) -> str:
+        """A new key; InputError when role or label is none."""
+
+    def all(self, tenant: str) -> list[KeyInfo]:
+        """The keys of a tenant."""
+
+    def revoke(self, key_id: str, tenant: str, *, actor: str, actor_role: str) -> None:
+        """End a key of a tenant; InputError when it has no such."""

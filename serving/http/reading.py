@@ -1,4 +1,5 @@
-"""The reading API: alerts, entities and baselines of the caller's tenant (a Starlette application).
+"""The reading API: alerts, entities and baselines of the caller's tenant (a Starlette application), and the
+routes of `serving.http.acting`.
 
 Who asks, and what answers, stand in the ASGI scope: `serving.http.app` puts them there.
 """
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from features.errors import HabitusError, InputError
 from serving import queries
+from serving.http import acting
 from serving.http.dialects import Dialect, Refusal, refusal_of, spoken
 from serving.http.ports import CALLER, CORE
 
@@ -31,6 +33,8 @@ KINDS = ("user", "host", "src_ip")
 def application() -> Starlette:
     """The application; one can serve any number of cores."""
     routes = [
+        *acting.routes(),
+        Route("/v1/usage", _usage),
         Route("/v1/alerts", _alerts),
         Route("/v1/alerts/{alert_id}", _alert),
         Route("/v1/entities/{kind}/{entity:path}", _entity),
@@ -59,6 +63,11 @@ def _json(value: Any) -> Response:
 
 def _asked(request: Request) -> tuple[Reads, str]:
     return request.scope[CORE], request.scope[CALLER].tenant
+
+
+async def _usage(request: Request) -> Response:
+    core, tenant = _asked(request)
+    return _json(core.usage(tenant))
 
 
 async def _alerts(request: Request) -> Response:

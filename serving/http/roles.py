@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-COLLECTOR, ANALYST, SCIENTIST, ADMIN = "collector", "analyst", "scientist", "admin"
+from serving.keys import Role
 
-ANYBODY = frozenset({COLLECTOR, ANALYST, SCIENTIST, ADMIN})
+ANYBODY = frozenset(Role)
 """Any key at all: what collectors ask for at their start."""
-MAY_INGEST = frozenset({COLLECTOR, ADMIN})
+MAY_INGEST = frozenset({Role.COLLECTOR, Role.ADMIN})
 """Sends events, and so changes what is normal."""
-MAY_TRY = frozenset({COLLECTOR, SCIENTIST, ANALYST, ADMIN})
+MAY_TRY = ANYBODY
 """Scores events without learning from them."""
-MAY_READ = frozenset({ANALYST, SCIENTIST, ADMIN})
+MAY_JUDGE = frozenset({Role.ANALYST, Role.SCIENTIST, Role.ADMIN})
+"""Says what was an incident, and so what is to be unlearned."""
+MAY_ADMINISTER = frozenset({Role.ADMIN})
+"""Makes and revokes keys, and reads who did what."""
+MAY_READ = frozenset({Role.ANALYST, Role.SCIENTIST, Role.ADMIN})
 """Reads alerts, entities and baselines: not for a key that lies on every collector's disk."""

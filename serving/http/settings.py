@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from features.errors import InputError
 from serving.protocols.limits import Limits
+from serving.quota import Quota, parsed_by_tenant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,9 @@ class Settings:
         Open connections; more are answered 503.
     stop_seconds
         How long requests may take to finish when the service is asked to stop.
+    quota, tenant_quotas
+        RATE[:BURST[:ENTITIES]] of any tenant, and TENANT=RATE[:BURST[:ENTITIES]] of some, with commas; see
+        `serving.quota`.
     """
 
     data_dir: Path = Path("var")
@@ -59,6 +63,8 @@ class Settings:
     body_seconds: float = 30.0
     connections: int = 2048
     stop_seconds: int = 20
+    quota: str = ""
+    tenant_quotas: str = ""
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -71,6 +77,9 @@ class Settings:
         for listener in (self.syslog_tcp, self.syslog_udp):
             if listener:
                 address(listener)
+
+        Quota.parsed(self.quota)
+        parsed_by_tenant(self.tenant_quotas)
 
     @property
     def is_encrypted(self) -> bool:

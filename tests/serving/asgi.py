@@ -10,7 +10,7 @@ import httpx
 
 from serving.http.app import Front
 from serving.http.settings import Settings
-from serving.testing import MemoryCaller, MemoryCore, MemoryKeys
+from tests.serving.doubles import MemoryCaller, MemoryCore, MemoryKeys
 
 KEY = "collector-key-of-acme"
 KEYS = {

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import shutil
+import threading
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,7 @@ from models.detector import Detector
 from serving import outputs, replay
 from serving.core import Core
 from serving.store import tables
-from serving.submission import Protocol, Refused, TooLarge
+from serving.submission import Busy, Protocol, Refused, TooLarge
 from tests.durable_events import CALM, START_MS, TENANT, body, event, lines, submission
 
 HOUR = 3_600_000
@@ -273,6 +274,32 @@ def test_a_question_that_is_not_to_be_learned_changes_nothing(core):
     assert core.metrics()["journal_position"] == position
     again = core.offer(asked, learn=False, want_scores=True).result(300)
     assert again == receipt
+
+
+def test_questions_that_are_not_to_be_learned_keep_nobody_waiting(core, monkeypatch):
+    """Scoring the copy on the engine's thread, or letting any number of copies wait, makes it fail."""
+    send(core, lines(0, 50))
+    right, gate = Detector.restored, threading.Event()
+
+    def slow(*given, **more):
+        assert gate.wait(60)
+        return right(*given, **more)
+
+    monkeypatch.setattr(Detector, "restored", slow)
+    asked = submission(lines(50, 2), Protocol.SCORE)
+    answers, busy = [], 0
+    for _ in range(30):
+        try:
+            answers.append(core.offer(asked, learn=False, want_scores=True))
+        except Busy:
+            busy += 1
+    assert busy > 0
+    assert core.metrics()["shed"] == {"previews": busy}
+    assert send(core, lines(60, 10))[:2] == (10, 10)  # acknowledged after it was decoded by the engine
+    assert not any(answer.done() for answer in answers)
+    gate.set()
+    for answer in answers:
+        assert [score.outcome for score in answer.result(60).scores] == ["scored"] * 2
 
 
 def test_two_cores_do_not_share_a_directory(core):

@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from features.errors import InputError
 from serving import audit
+from serving.cli.doctor import command as doctor
 from serving.cli.keys import command
 from serving.keys import Keys, Principal, Role
 from serving.store.database import default_url, open_database
@@ -147,4 +148,23 @@ def test_keys_are_made_listed_and_revoked_at_the_command_line(tmp_path):
     assert "for tests" in listed
     assert key.split("_", 2)[2] not in listed
     assert run(command, ["revoke", *where, key_id]).exit_code == 0
+    database = open_database(default_url(tmp_path))
+    assert all(line["actor"].startswith("cli:") for line in audit.lines(database, "default"))
+    database.close()
     assert "revoked" in run(command, ["list", *where]).stdout
+
+
+def test_the_doctor_checks_the_audit_log(tmp_path):
+    database = open_database(default_url(tmp_path))
+    for _ in range(3):
+        Keys(database).create("acme", Role.ADMIN)
+    run = CliRunner().invoke
+    sound = run(doctor, ["--data-dir", str(tmp_path)]).stdout
+    assert "audit log: 3 lines, the chain holds" in sound
+    with database.write() as connection:
+        connection.execute(text("DELETE FROM audit WHERE number = 2"))
+    database.close()
+    found = run(doctor, ["--data-dir", str(tmp_path)])
+    assert found.exit_code == 1
+    assert "FAIL audit log: line 2 was changed" in found.stdout
+    assert "FAIL store" in run(doctor, ["--data-dir", str(tmp_path / "nowhere")]).stdout

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pyarrow import parquet
 
-from serving.state import batch_of, opened
+from serving.learned import batch_of
+from serving.state import opened
 from tests import batches
 
 if TYPE_CHECKING:

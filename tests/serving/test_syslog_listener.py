@@ -5,7 +5,7 @@ import socket
 
 from serving.submission import Busy, Refused
 from serving.syslog_listener import SyslogListeners
-from serving.testing import MemoryCore
+from tests.serving.doubles import MemoryCore
 
 LINE = b"<86>2026-03-01T10:00:00Z web sshd[1]: Accepted password for ann from 10.0.0.1 port 1 ssh2"
 

@@ -310,6 +310,7 @@ def test_health_metrics_and_documents_need_no_key_and_name_no_tenant():
     text = app.ask("GET", "/metrics", key=None).text
     assert 'habitus_http_requests_total{route="events",status="202"} 1.0' in text
     assert "habitus_submissions_total 1.0" in text
+    assert 'habitus_shed_total{reason="rate"} 0.0' in text
     app.core.ready = False
     assert app.ask("GET", "/readyz", key=None).status_code == 503
     assert app.ask("GET", "/healthz", key=None).status_code == 200

@@ -13,10 +13,12 @@ from serving.http import openapi
 from serving.http.app import Front
 from serving.http.reading import application
 from serving.http.settings import Settings
+from serving.learned import TakenBack
 from serving.store import tables
 from serving.store.database import open_database
-from serving.testing import MemoryCaller, MemoryCore, MemoryKeys
+from serving.unlearning import Unlearned
 from tests.serving.asgi import App
+from tests.serving.doubles import MemoryCaller, MemoryCore, MemoryKeys
 
 ANALYSTS = {
     "key-of-acme": MemoryCaller("acme", "analyst"),
@@ -40,6 +42,12 @@ class ReadingCore(MemoryCore):
         if name != f"user-{tenant}":
             raise InputError("nothing is known of this user")
         return pd.DataFrame({"behaviour": ["user.host"], "value": ["web"], "weight": [float("nan")]})
+
+    def usage(self, tenant):
+        return {"received": 7, "tenant": tenant}
+
+    async def unlearn(self, tenant, kind, name, from_us, to_us, actor):
+        return Unlearned(name, from_us, to_us, TakenBack(3, 1, 0.5))
 
 
 def alert(tenant, number, day, risk):
@@ -138,7 +146,11 @@ def test_every_documented_path_exists(app):
     for path, operations in openapi.document()["paths"].items():
         for method in operations:
             asked = path.replace("{kind}", "user").replace("{entity}", "user-acme").replace("{index}", "logs")
-            asked = asked.replace("user/user-acme", "user/open-acme").replace("{alert_id}", "acme-1")
+            asked = (
+                asked.replace("user/user-acme", "user/open-acme")
+                .replace("{alert_id}", "acme-1")
+                .replace("{key_id}", "k")
+            )
             assert app.ask(method.upper(), asked, key=ADMIN).status_code not in (404, 405), path
 
 

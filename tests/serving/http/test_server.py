@@ -11,9 +11,9 @@ import pytest
 from serving.http.app import Front
 from serving.http.server import make_server
 from serving.http.settings import Settings
-from serving.testing import MemoryCore, MemoryKeys
 from tests.service_process import free_port
 from tests.serving.asgi import KEY, KEYS
+from tests.serving.doubles import MemoryCore, MemoryKeys
 
 EVENT = b'{"class_uid":3002,"time":1767225600000}'
 

@@ -10,6 +10,7 @@ from serving.protocols.framing import PUT_ASIDE
 from serving.submission import EventScore, Receipt
 
 if TYPE_CHECKING:
+    from serving.keys import KeyInfo
     from serving.submission import Submission
 
 
@@ -65,3 +66,14 @@ class MemoryKeys:
     def verify(self, secret: str) -> MemoryCaller | None:
         """See `serving.http.ports.KeyRing`."""
         return self.known.get(secret)
+
+    def all(self, tenant: str) -> list[KeyInfo]:
+        """None that could be shown."""
+        return []
+
+    def create(self, tenant: str, role: str, label: str, *, actor: str, actor_role: str) -> str:
+        """A key that opens nothing."""
+        return f"{tenant}-{role}-{label}"
+
+    def revoke(self, key_id: str, tenant: str, *, actor: str, actor_role: str) -> None:
+        """It never opened anything."""

@@ -1,206 +1,347 @@
-"""The service end to end: durable acknowledgements a second, and the latency of one score.
+"""The service end to end: durable acknowledgements a second, latencies, recovery and start.
 
-    python benchmarks/bench_serving.py [--seconds 20] [--rate 1000] [--connections 8]
+    python benchmarks/bench_serving.py [--seconds 20] [--rate 1000] [--only load,recovery,start] [--page FILE]
 
-Server and client are processes of their own on the same machine; what the client costs is part of the figure.
-1. `_bulk`, 500 events a request: events acknowledged a second (each was on disk before its answer), and
-   events scored a second until the last one was.
-2. The same requests to a bare ASGI server (uvicorn; reads the body, answers a constant): the ratio is what
-   everything but the HTTP server costs.
-3. POST /v1/score with one event at a fixed rate (open loop: a late answer does not delay the next request):
-   p50 and p99, and the same on the bare server.
+Server and client are processes of their own on the same machine, so what the client costs is part of the
+figure; the client is as light as it gets (benchmarks/serving_client.py). Nothing is compressed.
+
+1. `/v1/events` and `/_bulk`, 500 events a request: events acknowledged a second (each was on disk before its
+answer),
+   and events scored a second until the last one was.
+2. The same requests to a bare ASGI server of the same kind and settings that reads the body and answers a
+constant, and
+   to granian where it is installed: the ratio is what everything but the HTTP server costs.
+3. POST /v1/score with one event at a fixed rate, open loop: p50 and p99; the same at the bare server.
+4. Requests of 500 events at half of the rate of 1: p50 and p99.
+5. Recovery: from the start of the process to the first answer, by the length of the journal that no
+checkpoint covers. 6. Start with a checkpoint of 100,000 entities, the same way.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
+import os
+import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
-import uvloop
 
+from benchmarks.serving_client import Client, request
 from tests.service_process import Service, free_port, ocsf
 
 BATCH = 500
-BARE = """
-import uvicorn
+FIRST_MS = 1_767_225_600_000
+JOURNALS = (0, 100_000, 500_000, 1_000_000)
+ENTITIES = 100_000
+APPLICATION = """
 async def app(scope, receive, send):
     if scope["type"] != "http":
         return
     while (await receive()).get("more_body"):
         pass
-    await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}})
-    await send({{"type": "http.response.body", "body": b"[]"}})
-uvicorn.run(app, host="127.0.0.1", port={port}, log_level="error", access_log=False, loop="uvloop",
-            http="httptools", lifespan="off")
+    headers = [(b"content-length", b"2"), (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"[]"})
+"""
+BARE = {
+    "uvicorn": APPLICATION
+    + """
+import sys, uvicorn
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", access_log=False, loop="uvloop",
+            http="httptools", lifespan="off", timeout_keep_alive=75, backlog=1024, limit_concurrency=2048)
+""",
+    "granian": """
+import sys, granian
+granian.Granian("bare:app", address="127.0.0.1", port=int(sys.argv[1]), interface="asginl", workers=1,
+loop="uvloop",
+                log_enabled=False).serve()
+""",
+}
+_FILL = """
+import json, sys, time
+from pathlib import Path
+from serving.core import Core
+from serving.settings import CoreSettings
+from serving.submission import Protocol, Submission
+from benchmarks import bench_serving as bench
+folder, count, spread = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+settings = CoreSettings(checkpoint_seconds=1e9, checkpoint_events=1 << 40, min_free_bytes=0)
+core = Core(folder, settings)
+core.start()
+for first in range(0, count, bench.BATCH):
+    body = b"\\n".join(bench.event(n, spread, 20) for n in range(first, first + bench.BATCH))
+    core.offer(Submission("acme", Protocol.NATIVE, body, "ocsf")).result(600)
+if len(sys.argv) > 4:
+    core.stop()
+else:
+    import os
+    os._exit(0)
 """
 
 
-def event(number: int) -> bytes:
-    """A logon of about 580 bytes, as sensors write them; 2,000 users, 500 hosts."""
+def event(number: int, users: int = 2_000, step_ms: int = 20) -> bytes:
+    """A logon of about 580 bytes, as sensors write them; so many users, a quarter as many hosts."""
+    hosts = max(1, users // 4)
     made = ocsf(number)
-    made["time"] = 1_767_225_600_000 + 20 * number
-    made["user"] = {"name": f"user{number % 2000}", "uid": f"S-1-5-21-{number % 2000}", "domain": "CORP"}
+    made["time"] = FIRST_MS + step_ms * number
+    made["user"] = {"name": f"user{number % users}", "uid": f"S-1-5-21-{number % users}", "domain": "CORP"}
     made["device"] = {
-        "hostname": f"host{number * 7 % 500}",
+        "hostname": f"host{number * 7 % hosts}",
         "ip": f"10.1.{number % 250}.7",
         "os": {"name": "Linux"},
     }
     made["auth_protocol"] = "Kerberos"
     made["logon_type_id"] = 3
-    made["message"] = f"An account was successfully logged on to host{number * 7 % 500} over the network."
+    made["message"] = f"An account was successfully logged on to host{number * 7 % hosts} over the network."
     made["metadata"]["product"] = {"name": "sensor", "vendor_name": "example", "version": "4.2.1"}
     return json.dumps(made, separators=(",", ":")).encode()
 
 
+def ndjson(first: int) -> bytes:
+    """A body for /v1/events."""
+    return b"".join(event(n) + b"\n" for n in range(first, first + BATCH))
+
+
 def bulk(first: int) -> bytes:
+    """A body for /_bulk."""
     return b"".join(
         b'{"create":{"_index":"logs-ocsf"}}\n' + event(n) + b"\n" for n in range(first, first + BATCH)
     )
 
 
-def request(path: str, key: str, body: bytes) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: habitus\r\nAuthorization: Bearer {key}\r\n"
-    return f"{head}Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+@dataclass
+class Results:
+    """Rows of the page, in order."""
+
+    rows: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, name: str, figure: str) -> None:
+        """Print a row and keep it."""
+        self.rows.append((name, figure))
+        print(f"{name:56} {figure}", flush=True)
+
+    def page(self, about: str) -> str:
+        """The page's text."""
+        table = "\n".join(f"| {name} | {figure} |" for name, figure in self.rows)
+        return f"# Load on the service\n\n{about}\n\n| | |\n|---|---:|\n{table}\n"
 
 
-class Connection:
-    """Just enough HTTP to send a request and read its answer."""
+def percentiles(latency: np.ndarray) -> str:
+    p50, p99 = np.percentile(latency, [50, 99])
+    return f"p50 {p50:.2f} ms, p99 {p99:.2f} ms"
 
-    async def open(self, port: int) -> Connection:
-        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
-        return self
 
-    async def send(self, data: bytes) -> int:
-        self._writer.write(data)
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        await self._reader.readexactly(length)
-        return int(head[9:12])
+def resident_mib(service: Service) -> int:
+    """Most memory that a running service has had."""
+    pid = service.process.pid if service.process else 0
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) >> 10
+
+
+class Bare:
+    """A bare server in a process of its own."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.port = free_port()
+        (folder / "bare.py").write_text(APPLICATION)
+        self._process = subprocess.Popen([sys.executable, "-c", BARE[kind], str(self.port)], cwd=folder)
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            try:
+                Client(self.port, 1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise SystemExit(f"{kind} did not start")
 
     def close(self) -> None:
-        self._writer.close()
+        """End it."""
+        self._process.terminate()
+        self._process.wait(30)
 
 
-async def flood(port: int, requests: list[bytes], connections: int, seconds: float) -> tuple[int, float, int]:
-    """Send requests as fast as answers come; returns events, seconds, and how often it was told to wait."""
-    waiting = iter(requests)
-    until = time.perf_counter() + seconds
-    busy = done = 0
-
-    async def one() -> None:
-        nonlocal busy, done
-        connection = await Connection().open(port)
-        for data in waiting:
-            while (status := await connection.send(data)) in (429, 503):
-                busy += 1
-                await asyncio.sleep(0.2)
-            if status != 200:
-                raise SystemExit(f"the service answered {status}")
-            done += 1
-            if time.perf_counter() > until:
-                break
-        connection.close()
-
-    started = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(connections)))
-    return done * BATCH, time.perf_counter() - started, busy
+def flood(port: int, requests: list[bytes], options: argparse.Namespace) -> tuple[float, Client]:
+    client = Client(port, options.connections, options.depth)
+    try:
+        done, seconds = client.flood(requests, options.seconds)
+    finally:
+        client.close()
+    return done * BATCH / seconds, client
 
 
-async def paced(port: int, make: object, rate: int, seconds: float, connections: int) -> np.ndarray:
-    """Send `rate` requests a second whatever the answers do; returns latencies in milliseconds."""
-    free: asyncio.Queue[Connection] = asyncio.Queue()
-    for _ in range(connections):
-        free.put_nowait(await Connection().open(port))
-    n = int(rate * seconds)
-    latency = np.zeros(n)
+def load(options: argparse.Namespace, folder: Path, results: Results) -> None:
+    """Parts 1 to 4."""
+    service = Service(folder / "load")
+    key = service.key()
+    service.start()
+    try:
+        warm = Client(service.port, 1)
+        warm.flood([request("/v1/events", key, ndjson(0)), request("/_bulk", key, bulk(BATCH))], 60)
+        warm.close()
+        service.settled(2 * BATCH)
+        count = min(options.events, int(options.seconds * 200_000)) // BATCH
+        total, at, fastest = 2 * BATCH, 2 * BATCH, 0.0
+        for path, make in (("/v1/events", ndjson), ("/_bulk", bulk)):
+            requests = [request(path, key, make(at + BATCH * number)) for number in range(count)]
+            at += BATCH * count
+            bare = bare_rates(requests, options, folder)
+            started = time.perf_counter()
+            rate, client = flood(service.port, requests, options)
+            taken = int(service.metrics()["habitus_ledger_received"])
+            service.settled(taken)
+            whole = (taken - total) / (time.perf_counter() - started)
+            total = taken
+            results.add(f"`{path}`, {BATCH} events a request, acknowledged on disk", f"{rate:,.0f} events/s")
+            results.add("the same, until the last one was scored", f"{whole:,.0f} events/s")
+            results.add("told to come back", f"{client.busy} times")
+            for kind, found in bare.items():
+                results.add(
+                    f"bare {kind}, the same requests, nothing kept",
+                    f"{found:,.0f} events/s ({rate / found:.2f})",
+                )
+            fastest = max(fastest, rate)
+        del requests
+        latencies(options, folder, results, service, key, at)
+        half = fastest / BATCH / 2
+        client = Client(service.port, 32)
+        first = at + 10_000_000
+        batches = client.paced(
+            lambda n: request("/v1/events", key, ndjson(first + BATCH * n)), half, options.seconds / 2
+        )
+        client.close()
+        results.add(
+            f"`/v1/events` of {BATCH} at half of that rate ({half:.0f} requests/s)", percentiles(batches)
+        )
+        results.add("most memory of the service", f"{resident_mib(service):,} MiB")
+    finally:
+        service.end()
 
-    async def one(number: int, due: float) -> None:
-        connection = await free.get()
-        status = await connection.send(make(number))
-        latency[number] = time.perf_counter() - due
-        if status != 200:
-            raise SystemExit(f"the service answered {status}")
-        free.put_nowait(connection)
 
-    started = time.perf_counter() + 0.1
-    tasks = []
-    for number in range(n):
-        due = started + number / rate
-        if (pause := due - time.perf_counter()) > 0:
-            await asyncio.sleep(pause)
-        tasks.append(asyncio.create_task(one(number, due)))
-    await asyncio.gather(*tasks)
-    return 1000 * latency[len(latency) // 10 :]
+def bare_rates(requests: list[bytes], options: argparse.Namespace, folder: Path) -> dict[str, float]:
+    found = {}
+    for kind in BARE:
+        if find_spec(kind) is not None:
+            server = Bare(kind, folder)
+            try:
+                found[kind], _ = flood(server.port, requests[: max(1, len(requests) // 2)], options)
+            finally:
+                server.close()
+    return found
 
 
-def told(name: str, latency: np.ndarray) -> None:
-    p50, p99 = np.percentile(latency, [50, 99])
-    print(f"{name:42} p50 {p50:7.2f} ms   p99 {p99:7.2f} ms")
+def latencies(
+    options: argparse.Namespace, folder: Path, results: Results, service: Service, key: str, at: int
+) -> None:
+    def make(number: int) -> bytes:
+        return request("/v1/score", key, event(at + 1_000_000 + number))
+
+    seconds = min(options.seconds, 20)
+    for kind in BARE:
+        if find_spec(kind) is not None:
+            server = Bare(kind, folder)
+            client = Client(server.port, 64)
+            results.add(
+                f"bare {kind}, one event at {options.rate:,}/s",
+                percentiles(client.paced(make, options.rate, seconds)),
+            )
+            client.close()
+            server.close()
+    client = Client(service.port, 64)
+    found = client.paced(make, options.rate, seconds)
+    client.close()
+    results.add(f"`/v1/score`, one event at {options.rate:,}/s, learned", percentiles(found))
+
+
+def filled(folder: Path, count: int, spread: int, *, stopped: bool) -> None:
+    """A data directory with so many events of so many users; stopped, or killed without a checkpoint."""
+    folder.mkdir(parents=True)
+    command = [
+        sys.executable,
+        "-c",
+        _FILL,
+        str(folder),
+        str(count),
+        str(spread),
+        *(["stop"] if stopped else []),
+    ]
+    subprocess.run(command, cwd=Path(__file__).resolve().parent.parent, check=True, env=dict(os.environ))
+
+
+def started(folder: Path) -> tuple[float, float, int]:
+    """Seconds from exec to /readyz, journal entries replayed, and MiB."""
+    service = Service(folder)
+    began = time.perf_counter()
+    service.start()
+    while service.ask("/readyz")[0] != 200:
+        time.sleep(0.01)
+    took = time.perf_counter() - began
+    found = took, service.metrics()["habitus_replayed_entries"], resident_mib(service)
+    service.end()
+    return found
+
+
+def recovery(options: argparse.Namespace, folder: Path, results: Results) -> None:
+    """Part 5."""
+    for count in JOURNALS:
+        if count > options.events:
+            continue
+        data = folder / f"journal-{count}"
+        filled(data, count, 2_000, stopped=False)
+        seconds, entries, _ = started(data)
+        results.add(
+            f"ready after kill -9, {count:,} events behind the checkpoint",
+            f"{seconds:.1f} s ({entries:.0f} entries)",
+        )
+        shutil.rmtree(data)
+
+
+def start(options: argparse.Namespace, folder: Path, results: Results) -> None:
+    """Part 6: every event names a new user until there are ENTITIES of users, hosts and addresses."""
+    count = min(ENTITIES, options.events)
+    data = folder / "entities"
+    filled(data, count, count, stopped=True)
+    seconds, _, memory = started(data)
+    results.add(
+        f"ready with a checkpoint of {count:,} users and their hosts", f"{seconds:.1f} s, {memory:,} MiB"
+    )
 
 
 def main() -> None:
+    """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--events", type=int, default=2_000_000, help="most events of the flood")
+    parser.add_argument("--depth", type=int, default=2, help="requests under way on one connection")
+    parser.add_argument(
+        "--events", type=int, default=2_000_000, help="most events of each flood, and of a journal"
+    )
+    parser.add_argument("--only", default="load,recovery,start")
+    parser.add_argument("--page", type=Path, help="write the figures there, as Markdown")
     options = parser.parse_args()
+    results = Results()
+    parts = {"load": load, "recovery": recovery, "start": start}
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(Path(folder) / "data")
-        key = service.key()
-        port = free_port()
-        bare = subprocess.Popen([sys.executable, "-c", BARE.format(port=port)])
-        try:
-            service.start()
-            warm = request("/_bulk", key, bulk(0))
-            uvloop.run(flood(service.port, [warm], 1, 1))
-            service.settled(BATCH)
-            n = min(options.events, int(options.seconds * 150_000)) // BATCH
-            print(
-                f"{n * BATCH:,} events of {len(event(1))} bytes, {BATCH} a request,"
-                f" {options.connections} connections"
-            )
-            requests = [request("/_bulk", key, bulk(BATCH * (1 + i))) for i in range(n)]
-            events, took, _ = uvloop.run(flood(port, requests, options.connections, options.seconds / 2))
-            bare_rate = events / took
-            started = time.perf_counter()
-            events, took, busy = uvloop.run(
-                flood(service.port, requests, options.connections, options.seconds)
-            )
-            rate = events / took
-            service.settled(BATCH + events)
-            whole = events / (time.perf_counter() - started)
-            print(f"{'bare ASGI server, nothing kept':42} {bare_rate:10,.0f} events/s")
-            print(
-                f"{'habitus _bulk, acknowledged on disk':42} {rate:10,.0f} events/s"
-                f"   ratio {rate / bare_rate:.2f}, told to wait {busy} times"
-            )
-            print(f"{'the same, until the last one was scored':42} {whole:10,.0f} events/s")
-            del requests
-            first = 10 * (BATCH + events)
-
-            def make(number: int) -> bytes:
-                return request("/v1/score", key, event(first + number))
-
-            seconds = min(options.seconds, 10)
-            print(f"one event a request, {options.rate:,} requests/s")
-            told("bare ASGI server", uvloop.run(paced(port, make, options.rate, seconds, 64)))
-            told(
-                "habitus /v1/score, learned", uvloop.run(paced(service.port, make, options.rate, seconds, 64))
-            )
-        finally:
-            bare.terminate()
-            bare.wait()
-            service.end()
+        for name in options.only.split(","):
+            parts[name](options, Path(folder), results)
+    if options.page:
+        machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
+        about = (
+            "Made by `python benchmarks/bench_serving.py --page FILE`, whose head says what each row is."
+            f" {machine}; server and client on the same machine."
+        )
+        options.page.write_text(results.page(about))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from features.measures import COUNTS
 from models.day_counts import count_days, look_up
 from models.day_frame import reasons_of, unsorted_frame, with_highest, with_raised
 from models.entity_risk import RiskLedger
+from models.feedback.feedback import Feedback
 from models.risk import Budget
 from models.sessions.views import COLUMNS as SESSION_COLUMNS
 from models.strongest import strongest
@@ -100,11 +101,15 @@ def joined_days(tables: list[DayTable]) -> DayTable:
 class DayBook:
     """Collects findings, events and counts by entity and UTC day, batch after batch, and the risk of closed
     days.
+
+    Findings and risks are kept as they were found. What analysts said (`feedback`) is applied when they are
+    read, so that it holds for what is stored as well, and taking it back brings everything back.
     """
 
-    def __init__(self, baselines: Baselines, channels: Channels) -> None:
+    def __init__(self, baselines: Baselines, channels: Channels, feedback: Feedback | None = None) -> None:
         self._baselines = baselines
         self._channels = channels
+        self.feedback = Feedback() if feedback is None else feedback
         self._findings: list[Findings] = []
         self._past: list[Findings] = []
         self._keys = np.zeros(1 << 12, np.int64)
@@ -166,6 +171,7 @@ class DayBook:
     def _owe(self, ledger: RiskLedger, found: Findings, day: int) -> None:
         """Put a day's findings into a ledger, less what they share with other entities."""
         found = shared(found, self._channels, day)
+        found = Findings(*(array[~self._exempted(found)] for array in found))
         cause = self._channels.cause_of[found.channel]
         ledger.learn(found.entity, cause, found.value, found.gain, found.time_us)
 
@@ -269,14 +275,7 @@ class DayBook:
         entity = so_far.entity[order]
         evidence = np.zeros((len(entity), len(self._channels.causes)))
         if self._findings:
-            found = self._merge()
-            found = shared(found, self._channels, day)
-            at = np.searchsorted(entity, found.entity)
-            inside = at < len(entity)
-            inside[inside] = entity[at[inside]] == found.entity[inside]
-            np.add.at(
-                evidence, (at[inside], self._channels.column_of[found.channel[inside]]), found.gain[inside]
-            )
+            evidence = self._by_cause(shared(self._merge(), self._channels, day), entity)
         events = np.zeros(len(entity), np.int64)
         look_up(self._keys, self._counts, entity << 32 | day, events)
         return DayTable(
@@ -290,12 +289,60 @@ class DayBook:
             np.full((len(entity), SESSION_COLUMNS), np.nan, np.float32),
         )
 
+    def _by_cause(self, found: Findings, entity: np.ndarray) -> np.ndarray:
+        """Sums of gains of entities (ids, ascending), float64 (n, causes)."""
+        evidence = np.zeros((len(entity), len(self._channels.causes)))
+        at = np.searchsorted(entity, found.entity)
+        inside = at < len(entity)
+        inside[inside] = entity[at[inside]] == found.entity[inside]
+        np.add.at(evidence, (at[inside], self._channels.column_of[found.channel[inside]]), found.gain[inside])
+        return evidence
+
+    def _exempted(self, found: Findings) -> np.ndarray:
+        return self.feedback.covers(
+            self._baselines, self._channels, found.channel, found.entity, found.value, found.time_us
+        )
+
+    def evidence_of(self, entity: int, day: int) -> dict[str, float]:
+        """Nats beyond the everyday by cause of one entity-day; empty when none is in the books."""
+        found = self._of_day(day)
+        if found is None:
+            return {}
+        nats = self._by_cause(found, np.array([entity], np.int64))[0]
+        return {self._channels.causes[place]: float(nats[place]) for place in np.flatnonzero(nats).tolist()}
+
+    def _of_day(self, day: int) -> Findings | None:
+        """Findings of one day, shared where many had them."""
+        parts = [*self._past, *self._findings]
+        if not parts:
+            return None
+        of_day = [Findings(*(array[found.day == day] for array in found)) for found in parts]
+        found = self._strongest(Findings(*(np.concatenate(arrays) for arrays in zip(*of_day, strict=True))))
+        return shared(found, self._channels, day)
+
+    def factors(self, table: DayTable) -> np.ndarray:
+        """What feedback leaves of the risk of entity-days of one day (ids ascending), float64 (n,)."""
+        day = int(table.day[0]) if len(table.day) else 0
+        found = None if self.feedback.says_nothing else self._of_day(day)
+        if found is None:
+            return np.ones(len(table.day))
+        left = Findings(*(array[~self._exempted(found)] for array in found))
+        entity = table.entity.astype(np.int64)
+        return self.feedback.factors(
+            self._baselines,
+            self._channels.causes,
+            entity,
+            day,
+            self._by_cause(found, entity),
+            self._by_cause(left, entity),
+        )
+
     def table(self) -> DayTable:
         """Vectors of all closed days."""
         return joined_days(self._closed) if self._closed else empty_days(len(self._channels.causes))
 
     def risks(self) -> np.ndarray:
-        """Risk of each row of `table`."""
+        """Risk of each row of `table`, before feedback."""
         return np.concatenate(self._risk) if self._risk else np.zeros(0)
 
     def held_ids(self) -> tuple[np.ndarray, np.ndarray]:
@@ -343,10 +390,10 @@ class DayBook:
     ) -> pd.DataFrame:
         """One row an entity-day, strangest first within each day, newest day first.
 
-        now, now_us: vectors and risk of the day that is still open, and its newest time. picture: a reason
-        for each of some entity-days that neither a finding nor a session explains. alerts: what was raised as
-        the days went; without it `alert` marks the highest risks of each day within the budget. remarks: on
-        the open day's sessions, by row of `now`.
+        now, now_us: vectors and risk (before feedback) of the day that is still open, and its newest time.
+        picture: a reason for each of some entity-days that neither a finding nor a session explains. alerts:
+        what was raised as the days went; without it `alert` marks the highest risks of each day within the
+        budget. remarks: on the open day's sessions, by row of `now`.
 
         Columns: tenant, entity_kind, entity, day (UTC date), risk, alert, n_events, reasons (list of text),
         alerted_at (UTC; NaT: never, or not yet), entity_risk (`models.entity_risk`, at the end of the day;
@@ -359,11 +406,17 @@ class DayBook:
         used = np.flatnonzero(self._keys)
         order = np.argsort(self._keys[used])
         keys, counts = self._keys[used][order], self._counts[used][order]
-        ranked = [*zip(self._closed, self._risk, self._entity_risk, strict=True)]
+        ranked = [
+            (table, risk * self.factors(table), owed)
+            for table, risk, owed in zip(self._closed, self._risk, self._entity_risk, strict=True)
+        ]
         if now is not None:
+            now = now[0], now[1] * self.factors(now[0])
             ids = now[0].entity.astype(np.int64)
             ranked.append((*now, self.entity_risks(ids, now_us // DAY_US, now_us).risk))
         found = self._everything()
+        if found is not None:
+            found = Findings(*(array[~self._exempted(found)] for array in found))
         said: dict[int, Remark] = {}
         tables = [*self._closed, *([now[0]] if now is not None else [])]
         for table, of_rows in zip(tables, [*self._remarks, remarks or {}], strict=False):

@@ -31,6 +31,7 @@ from models.channels import KINDS, Channels
 from models.clock import Clock, witnesses
 from models.days import DayBook, DayTable
 from models.engine import FIRST, LAST, Engine, Evidence, concatenated_scores
+from models.feedback.feedback import Feedback, Verdict
 from models.link_evidence import link_findings
 from models.links import LinkModel
 from models.ranking.ranker import Ranker
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from models.activity import DayCounts
     from models.engine import Scores
     from models.entity_risk import EntityRisks
+    from models.feedback.exemptions import Exemption
     from models.risk import Budget
     from models.sessions.sessions import Remark
 
@@ -90,6 +92,8 @@ class Detector:
         Of everything that is fitted.
     off
         Kinds of channels (`models.channels.KINDS`) whose evidence is thrown away; for ablations.
+    feedback
+        What analysts said; nothing by default.
 
     Raises
     ------
@@ -113,6 +117,7 @@ class Detector:
         learn_groups: bool = True,
         seed: int = 0,
         off: frozenset[str] = frozenset(),
+        feedback: Feedback | None = None,
     ) -> None:
         # what is empty counts as false, but is no less somebody's
         self.baselines = Baselines() if baselines is None else baselines
@@ -143,7 +148,7 @@ class Detector:
             if activity is None
             else activity
         )
-        self.days = DayBook(self.baselines, self.channels)
+        self.days = DayBook(self.baselines, self.channels, feedback)
         self.sessions = Sessions(self.baselines, self.channels, seed)
         self.geo = geo or GeoDatabase()
         self.columniser = self._columniser()
@@ -211,7 +216,33 @@ class Detector:
             scores.details.gain[self._silent[scores.details.behaviour]] = 0.0
         self.days.add(part, scores)
         self.sessions.add(part, scores)
-        return scores
+        return self._without_exempted(part, scores)
+
+    def _without_exempted(self, batch: Batch, scores: Scores) -> Scores:
+        """Scores of events in which what is exempted counts for nothing; the books keep it."""
+        found = scores.details
+        gone = found.gain > 0
+        gone[gone] = self.feedback.covers(
+            self.baselines,
+            self.channels,
+            found.behaviour[gone].astype(np.int64),
+            found.entity[gone].astype(np.int64),
+            found.value[gone].astype(np.int64),
+            batch.time_us[found.row[gone]],
+        )
+        if not gone.any():
+            return scores
+        gain = np.where(gone, 0.0, found.gain)
+        evidence, top, p_value = scores.evidence.copy(), scores.top.copy(), scores.p_value.copy()
+        touched = np.unique(found.row[gone])
+        evidence[touched] = np.bincount(found.row, gain, len(evidence))[touched]
+        shown = np.flatnonzero(np.isin(found.row, touched) & (gain > 0))
+        top[touched] = -1
+        best = shown[strongest(found.nats[shown], found.row[shown])]
+        top[found.row[best]] = found.behaviour[best]
+        # how rare a part of an event's evidence is was never counted: with nothing left it is everyday
+        p_value[touched[evidence[touched] <= 0.0]] = 1.0
+        return scores._replace(evidence=evidence, top=top, p_value=p_value, details=found._replace(gain=gain))
 
     def _reach(self, before_us: int, time_us: int) -> None:
         """The trusted time passes at least one mark: look at the day so far, or close it."""
@@ -269,11 +300,13 @@ class Detector:
         if self.activity.today >= 0:
             table, remarks = self._with_sessions(self._vectors(self.activity.close_day()))
             self.sessions.close_day()
-            risk = self.risk(table)
-            self.days.close(table, risk, remarks)
+            found = self.ranker.score(table).risk
+            risk = found * self.days.factors(table)
+            self.days.close(table, found, remarks)
             self.alerts.close(self.alerts.mark_after(before_us), self.activity.today, table, risk)
             self.alerts.forget(self.days.oldest)
             self.ranker.learn_day(table)
+            self.feedback.forget(self.activity.today)
             self._nightly()
         self.activity.open_day(day)
         self.sessions.open_day(day)
@@ -312,8 +345,51 @@ class Detector:
         return what_if(self.engine, self.activity, self.channels, batch, group, target, base)
 
     def risk(self, days: DayTable) -> np.ndarray:
-        """Risk of entity-days, float64 (n,): how much they deserve a person. Changes nothing."""
-        return self.ranker.score(days).risk
+        """Risk of entity-days of one day (ids ascending), float64 (n,): how much they deserve a person, after
+        what people said of the like. Changes nothing.
+        """
+        return np.asarray(self.ranker.score(days).risk * self.days.factors(days))
+
+    @property
+    def feedback(self) -> Feedback:
+        """What analysts said."""
+        return self.days.feedback
+
+    def judge(self, uid: str, written: str, kind: str, day: int, verdict_id: int, at_us: int) -> Verdict:
+        """Take a verdict on an entity-day (day: days since 1970, UTC); returns what was kept of it.
+
+        The evidence of the day is remembered with it, as far as it is still in the books. InputError for an
+        unknown entity or verdict.
+        """
+        name = self.known_name(written)
+        verdict = Verdict(
+            uid=uid,
+            entity_kind=kind,
+            entity=name,
+            day=day,
+            verdict_id=verdict_id,
+            at_us=at_us,
+            evidence=self.days.evidence_of(dict(self.baselines.find(name)).get(kind, 0), day),
+        )
+        self.feedback.judge(verdict)
+        return verdict
+
+    def preview(self, exemption: Exemption, tenant: str = "") -> pd.DataFrame:
+        """Entity-days in the books that an exemption would change; changes nothing.
+
+        Columns: those of `models.days.DayBook.frame`, with `risk_after`. InputError as for taking it.
+        """
+        before = self.entity_days(tenant)
+        kept = self.feedback
+        try:
+            self.days.feedback = Feedback.restored(kept.export())
+            self.days.feedback.exempt(exemption, self.channels)
+            after = self.entity_days(tenant)
+        finally:
+            self.days.feedback = kept
+        key = ["entity_kind", "entity", "day"]
+        both = before.merge(after[[*key, "risk"]].rename(columns={"risk": "risk_after"}), on=key)
+        return both[both["risk_after"] < both["risk"]].reset_index(drop=True)
 
     def entity_days(self, tenant: str, budget: Budget | None = None) -> pd.DataFrame:
         """All entity-days, see `models.days.DayBook.frame`; alerts are those of `models.alerts`.
@@ -325,7 +401,7 @@ class Detector:
         now, remarks = None, None
         if self.activity.today >= 0:
             table, remarks = self._today()
-            now = table, self.risk(table)
+            now = table, self.ranker.score(table).risk
         return self.days.frame(
             tenant,
             now=now,
@@ -447,6 +523,7 @@ class Detector:
             "learn_groups": self.learn_groups,
             "seed": self.seed,
             "off": sorted(self.off),
+            "feedback": self.feedback.export(),
         }
         return arrays, settings
 
@@ -501,6 +578,7 @@ class Detector:
                 deduper=Deduper.restored(arrays["seen_current"], arrays["seen_previous"]),
                 key_seed=settings["key_seed"],
                 geo=geo,
+                feedback=Feedback.restored(settings["feedback"]) if "feedback" in settings else None,
             )
             detector.sample = EventSample.restored(
                 _part(arrays, "sample"), settings["sample"], detector._identity

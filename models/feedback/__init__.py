@@ -1,0 +1,1 @@
+"""What analysts said, and what follows from it for what is shown: exemptions and verdicts."""

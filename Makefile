@@ -10,6 +10,9 @@ COVERAGE := $(addprefix --cov=,$(PACKAGES)) --cov-branch --cov-report=term --cov
 # More arguments for pytest: make test ARGS="-k interner -x"
 ARGS ?=
 
+# Test files run side by side, each by one process of a gigabyte or more: make test WORKERS=1 runs them one by one.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); [ $$n -lt 4 ] && echo $$n || echo 4)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-bench setup-notebooks run test test-all test-chaos lint format format-check types layers check bench \
         notebooks lock clean distclean
@@ -33,11 +36,11 @@ run: setup ## score a simulated organisation and show who departed from their ha
 
 test: setup ## every test that needs nothing else and takes seconds, with branch coverage
 	@mkdir -p .cache
-	$(BIN)/python -m pytest -m 'not slow and not chaos' $(COVERAGE) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not chaos' $(COVERAGE) $(ARGS)
 
 test-all: setup ## the slow tests too
 	@mkdir -p .cache
-	$(BIN)/python -m pytest -m 'not chaos' $(COVERAGE) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not chaos' $(COVERAGE) $(ARGS)
 
 test-chaos: setup ## kill the service two hundred times and see that nothing is lost (some minutes)
 	@mkdir -p .cache

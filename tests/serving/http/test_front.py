@@ -176,7 +176,7 @@ def test_a_body_of_unknown_length_is_counted_as_it_comes():
         ("br", b"x", 415),
         ("gzip, gzip", b"x", 415),
         ("gzip", b"no gzip", 400),
-        ("zstd", gzip.compress(b"a"), 400),
+        ("zstd", gzip.compress(b"a", mtime=0), 400),
     ],
 )
 def test_an_encoding_that_is_not_what_it_says_is_named(encoding, body, status):

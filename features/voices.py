@@ -21,7 +21,7 @@ from features.windows import with_room
 if TYPE_CHECKING:
     from features.baselines import Baselines
 
-SHARE = 0.1
+SHARE = 0.25
 """Largest part of a behaviour's weight at a level that one entity has when voices are weighed."""
 EQUAL_PARTS = 2.0
 """Where few show a behaviour, that part is as many equal parts: 2 of 5 entities, all of 2."""

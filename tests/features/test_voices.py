@@ -114,8 +114,8 @@ def test_what_the_others_do_stays_normal_under_a_flood() -> None:
     common = common[~common.get_level_values("value").isin(its_own)]
     assert len(common) > 30
     moved = 1.0 - theirs[common] / ours[common]
-    assert 0.0 < moved.max() < 2 / 15 * voices.TOLERANCE, "of fifteen peers, one is two parts at most"
-    assert theirs[theirs.index.get_level_values("value") == "host-77"].max() < 2 / 15 * voices.TOLERANCE
+    assert 0.0 < moved.max() < voices.SHARE * voices.TOLERANCE
+    assert theirs[theirs.index.get_level_values("value") == "host-77"].max() < voices.SHARE * voices.TOLERANCE
 
 
 def test_few_events_or_few_people_are_no_reason_to_be_quiet() -> None:

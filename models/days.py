@@ -220,7 +220,7 @@ class DayBook:
         self._findings = [merged]
         return merged
 
-    def _everything(self) -> Findings | None:
+    def findings(self) -> Findings | None:
         """Findings of all days."""
         parts = [*self._past, *self._findings]
         if not parts:
@@ -347,7 +347,7 @@ class DayBook:
 
     def held_ids(self) -> tuple[np.ndarray, np.ndarray]:
         """Entity and value ids that are still needed here."""
-        found = self._everything()
+        found = self.findings()
         entities = [
             self._keys[self._keys != 0] >> 32,
             *(table.entity.astype(np.int64) for table in self._closed),
@@ -414,7 +414,7 @@ class DayBook:
             now = now[0], now[1] * self.factors(now[0])
             ids = now[0].entity.astype(np.int64)
             ranked.append((*now, self.entity_risks(ids, now_us // DAY_US, now_us).risk))
-        found = self._everything()
+        found = self.findings()
         if found is not None:
             found = Findings(*(array[~self._exempted(found)] for array in found))
         said: dict[int, Remark] = {}

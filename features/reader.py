@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from features.dedup import Deduper
     from features.events import Event
     from features.identity import IdentityResolver
+    from features.scanner import OcsfScanner
     from features.sources.base import Decoder
 
 CHUNK_RECORDS = 16_384
@@ -93,6 +94,7 @@ class Reader:
     make_decoder: Callable[[SourceContext], Decoder] | None = None
     ledgers: list[FileLedger] = field(default_factory=list)
     quarantine: Callable[[Quarantined], None] = lambda record: None
+    _scanner: OcsfScanner | None = field(default=None, init=False, repr=False)
 
     def source_of(self, log: files.LogFile) -> str:
         """The source of a file, "" when sniffing finds none."""
@@ -200,13 +202,20 @@ class Reader:
 
     # ------------------------------------------------------------ byte scanner
 
+    def scanner(self) -> OcsfScanner:
+        """The byte scanner; one for all, since its working memory takes longer to make than a record to read.
+        Of a context it knows the identities alone.
+        """
+        from features.scanner import OcsfScanner
+
+        if self._scanner is None:
+            self._scanner = OcsfScanner(SourceContext(identity=self.resolver), self.seed_of("ocsf"))
+        return self._scanner
+
     def _scanned(
         self, log: files.LogFile, ledger: FileLedger, progress: Callable[[int], None] | None
     ) -> Iterator[Chunk]:
-        from features.scanner import OcsfScanner
-
-        context = self._context(log)
-        scanner = OcsfScanner(context, self.seed_of("ocsf"))
+        scanner = self.scanner()
         for part in files.line_buffers(log, SCAN_BYTES, progress):
             if isinstance(part.stop, RecordError):
                 ledger.read += 1

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from serving.journal import Entry
 
 
+AHEAD = 1
+"""Groups that may wait before the next one is given time to grow: without one the reader would idle."""
+
+
 class Commit(NamedTuple):
     """One group as it was written: entries and who waits for them, in the same order."""
 
@@ -73,6 +77,13 @@ class Backlog:
             while self.size > self._limit_bytes and not unless():
                 self._changed.wait(timeout)
 
+    def wait_for_turn(self, timeout: float) -> None:
+        """Block, but not for long, while AHEAD groups wait that the reader has not begun: the next one grows
+        meanwhile, and a large group costs less an event than several small ones.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._commits) < AHEAD or self._complete, timeout)
+
     def take(self, timeout: float, *, hold: bool) -> Turn:
         """What comes next, after a wait if there is nothing. hold: leave the groups where they are."""
         with self._changed:
@@ -80,6 +91,7 @@ class Backlog:
                 self._changed.wait(timeout)
             calls = [self._calls.popleft() for _ in range(len(self._calls))]
             commit = self._commits.popleft() if self._commits and not hold else None
+            self._changed.notify_all()
             return Turn(calls, commit, self._complete and commit is None and not self._commits)
 
     def done(self, commit: Commit) -> None:
@@ -87,6 +99,11 @@ class Backlog:
         with self._changed:
             self.size -= commit.size
             self._changed.notify_all()
+
+    def put_back(self, commit: Commit) -> None:
+        """A group that was taken will not be applied: `give_up` gives it with the others."""
+        with self._changed:
+            self._commits.appendleft(commit)
 
     def complete(self) -> None:
         """Nothing more will be put."""

@@ -14,6 +14,8 @@ from serving.http.app import Front
 from serving.http.metrics import HttpMetrics
 from serving.http.settings import address
 from serving.keys import Keys
+from serving.notify.addresses import Network
+from serving.notify.sender import Deliverer, Sender
 from serving.orphans import stop_with_parent
 from serving.quota import Quota, parsed_by_tenant
 from serving.settings import CoreSettings
@@ -32,6 +34,7 @@ class Runtime:
     core: Core
     keys: Keys
     metrics: HttpMetrics
+    sender: Sender
     listeners: SyslogListeners | None = None
     _closed: bool = field(default=False)
 
@@ -49,7 +52,10 @@ class Runtime:
         )
         core = Core(settings.data_dir, limits, settings.database_url or None)
         core.start()
-        return cls(settings, core, Keys(core.database), HttpMetrics(core.metrics))
+        sender = Sender(core.database, Deliverer(Network.parsed(settings.notify_allow)))
+        sender.start()
+        metrics = HttpMetrics(lambda: {**core.metrics(), **sender.numbers()})
+        return cls(settings, core, Keys(core.database), metrics, sender)
 
     def front(self, inner: Application) -> Front:
         """The outermost application, over another one."""
@@ -81,6 +87,7 @@ class Runtime:
         """`close` without an event loop; a second time does nothing."""
         if not self._closed:
             self._closed = True
+            self.sender.stop()
             self.core.stop()
 
 

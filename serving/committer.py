@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from features.errors import HabitusError
     from serving.backlog import Backlog
     from serving.intake import Intake, Item
     from serving.journal import Journal
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 MEND_SECONDS = 1.0
+PACE_SECONDS = 0.02
+"""Most that a group is given to grow while the engine is behind: an acknowledgement is that much later."""
 
 
 class Committer:
@@ -65,6 +68,7 @@ class Committer:
                         return
                     continue
                 self._backlog.wait_for_room(TICK_SECONDS, lambda: bool(self._status.failed))
+                self._backlog.wait_for_turn(PACE_SECONDS)
                 group = self._intake.take(
                     self._settings.group_bytes, self._settings.group_submissions, TICK_SECONDS
                 )
@@ -81,12 +85,20 @@ class Committer:
         if not group or not self._has_room(group):
             return
         status = self._status
+        refused: dict[int, HabitusError] = {}
         try:
-            entries = self._journal.append([item.operation for item in group])
+            entries = self._journal.append([item.operation for item in group], refused)
         except JournalError as error:
             status.trouble = str(error)
             log.error("a commit failed: %s", error)
             self.refuse(group, status.trouble)
+            return
+        for place, refusal in refused.items():
+            future = group[place].future
+            if future is not None:
+                future.set_exception(refusal)
+        group = [item for place, item in enumerate(group) if place not in refused]
+        if not group:
             return
         commit = Commit(entries, group)
         for item in group:

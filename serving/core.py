@@ -128,7 +128,9 @@ class Core:
         self._writer = Writer(folders)
         self._tenants = Tenants(self._database, folders, self.settings, sinks, self._writer.settle)
         floor = self._tenants.load_all()
-        self._journal = Journal(self._database, floor)
+        self._journal = Journal(
+            self._database, floor, self._tenants.newest_us, round(self.settings.future_seconds * 1e6)
+        )
         self._stack.callback(self._journal.close)
         for name, state in self._tenants.states.items():
             newest_us = state.detector.clock.newest_us
@@ -251,7 +253,7 @@ class Core:
         if why := self._status.refusal:
             raise Refused(why)
         try:
-            return self._previews.ask(lambda: self.ask(lambda: taken(self._state(tenant))), entry)
+            return self._previews.ask(lambda: self.ask(lambda: taken(self.state_of(tenant))), entry)
         except Busy as error:
             self._status.count_shed(tenant, error.reason)
             raise
@@ -280,8 +282,20 @@ class Core:
         """Score what waits for the watermark now; returns when it is done."""
         await asyncio.wrap_future(self._put(Operation(check_tenant(tenant), Kind.FLUSH)))
 
+    async def operate(self, operation: Operation) -> Receipt:
+        """Journal and apply an operation that is no submission; returns when it has been applied.
+
+        Raises
+        ------
+        HabitusError
+            What its `beside` raised; then nothing was kept.
+        Busy, Refused
+            As `submit`.
+        """
+        return await asyncio.wrap_future(self._put(operation))
+
     async def unlearn(
-        self, tenant: str, kind: str, name: str, from_us: int, to_us: int, actor: Deed
+        self, tenant: str, kind: str, name: str, from_us: int, to_us: int, actor: Deed, verdict: str = ""
     ) -> Unlearned:
         """Take an entity's events in [from_us, to_us) out of what is normal, as if never learned.
 
@@ -292,6 +306,8 @@ class Core:
         ----------
         actor
             Who does it, for the audit log; action, subject and detail are filled in here.
+        verdict
+            Uid of the verdict that asks for it; taking that back undoes this.
 
         Raises
         ------
@@ -304,16 +320,17 @@ class Core:
             raise InputError("the window is empty: its end must be after its beginning")
 
         def look() -> tuple[str, int]:
-            detector = self._state(tenant).detector
-            return checked_name(detector, kind, name), detector.clock.newest_us
+            state = self.state_of(tenant)
+            return checked_name(state.detector, kind, name), self.oldest_learned_us(state)
 
-        known, newest_us = await asyncio.wrap_future(self.ask(look))
-        oldest_us = newest_us - round(self.settings.learned_days * DAY_US)
-        request = Unlearn(kind, known, from_us, to_us, oldest_us)
-        detail = {"from_us": from_us, "to_us": to_us}
+        known, oldest_us = await asyncio.wrap_future(self.ask(look))
+        request = Unlearn(kind, known, from_us, to_us, oldest_us, verdict)
+        detail: dict[str, object] = {"from_us": from_us, "to_us": to_us}
+        if verdict:
+            detail["verdict"] = verdict
         deed = actor._replace(action="entity.unlearn", subject=f"{kind} {known}", detail=detail)
         operation = Operation(tenant, Kind.UNLEARN, body=request.encoded(), deed=deed)
-        receipt = await asyncio.wrap_future(self._put(operation))
+        receipt = await self.operate(operation)
         if receipt.taken_back is None:
             raise Refused("the engine failed on it; the log says more")
         return Unlearned(known, max(from_us, oldest_us), to_us, receipt.taken_back)
@@ -340,7 +357,12 @@ class Core:
         self._backlog.call(answer)
         return future
 
-    def _state(self, tenant: str) -> TenantState:
+    def oldest_learned_us(self, state: TenantState) -> int:
+        """How far back what was learned is kept event by event, microseconds UTC; on the engine's thread."""
+        return state.detector.clock.newest_us - round(self.settings.learned_days * DAY_US)
+
+    def state_of(self, tenant: str) -> TenantState:
+        """A tenant's state, made when it is new; on the engine's thread, see `ask`."""
         found = self._tenants.states.get(tenant)
         if found is None:
             found = self._tenants.get(check_tenant(tenant), time.time_ns() // 1000)
@@ -348,20 +370,20 @@ class Core:
 
     async def open_days(self, tenant: str) -> pd.DataFrame:
         """Entity-days of the open day, see `models.days.DayBook.frame`."""
-        return await asyncio.wrap_future(self.ask(lambda: self._state(tenant).open_days()))
+        return await asyncio.wrap_future(self.ask(lambda: self.state_of(tenant).open_days()))
 
     async def baseline(self, tenant: str, name: str) -> pd.DataFrame:
         """Habits of an entity, see `features.baselines.Baselines.habits`; InputError when it is unknown."""
 
         def habits() -> pd.DataFrame:
-            detector = self._state(tenant).detector
+            detector = self.state_of(tenant).detector
             return detector.baselines.habits(detector.known_name(name))
 
         return await asyncio.wrap_future(self.ask(habits))
 
     async def digest(self, tenant: str) -> str:
         """SHA-256 of a tenant's state."""
-        return await asyncio.wrap_future(self.ask(lambda: self._state(tenant).digest()))
+        return await asyncio.wrap_future(self.ask(lambda: self.state_of(tenant).digest()))
 
     @property
     def database(self) -> Database:

@@ -95,7 +95,11 @@ class Engine:
                 for call in turn.calls:
                     call("")
                 if turn.commit is not None:
-                    self._apply(turn.commit)
+                    try:
+                        self._apply(turn.commit)
+                    except BaseException:
+                        self._backlog.put_back(turn.commit)  # so that those who wait for it are told
+                        raise
                 elif turn.last:
                     break
                 self._after()

@@ -11,6 +11,8 @@ import pyarrow as pa
 
 from serving import compaction, journal, lake, sinks
 from serving.days import DAY_US
+from serving.notify import outbox
+from serving.triage.rows import forget_requests
 
 if TYPE_CHECKING:
     from serving.checkpoints import Folders, Writer
@@ -53,11 +55,11 @@ class House:
 
     def keep(self) -> None:
         """Remove what is past its retention from journal and store; then go through the tenants' files."""
-        now_us = time.time_ns() // 1000
         settings = self._settings
         names = list(self._tenants.states)
         held = [self._writer.durable(name).position for name in names]
-        before = now_us - round(settings.journal_days * DAY_US)
+        now_us = {name: self._now_us(name) for name in names}
+        before = max(now_us.values(), default=0) - round(settings.journal_days * DAY_US)
         journal.prune(self._database, min(held, default=0), before, settings.journal_bytes)
         sinks.keep_house(
             self._database,
@@ -66,9 +68,21 @@ class House:
             quarantine_records=settings.quarantine_records,
             entity_days_days=settings.entity_days_days,
         )
+        with self._database.write() as connection:
+            moment_us = time.time_ns() // 1000
+            outbox.forget(connection, moment_us)
+            forget_requests(connection, moment_us)
         if not self._left:  # else the round before is not over
             self._left.extend(names)
             self._writer.run(self._next)
+
+    def _now_us(self, tenant: str) -> int:
+        """What a tenant's retention counts from: the newest time its events vouch for, in its checkpoint.
+
+        The machine's clock alone could be years ahead, once, and everything would be gone. Where nothing
+        arrives nothing goes, and a history that is sent in is not removed as soon as it was scored.
+        """
+        return min(time.time_ns() // 1000, self._writer.durable(tenant).newest_us)
 
     def _next(self) -> None:
         if self._status.stopping.is_set() or not self._left:
@@ -84,13 +98,14 @@ class House:
 
     def keep_files(self, tenant: str) -> None:
         """Remove a tenant's old files, and merge small ones."""
-        now_us = time.time_ns() // 1000
         durable = self._writer.durable(tenant)
+        now_us = self._now_us(tenant)
         scored, learned = self._folders.lake(tenant), self._folders.learned(tenant)
-        lake.remove_before(scored, now_us, self._settings.lake_days)
+        if now_us > 0:
+            lake.remove_before(scored, now_us, self._settings.lake_days)
         # as of the checkpoint: an unlearning that a recovery replays reaches back no further
         oldest_us = durable.newest_us - round(self._settings.learned_days * DAY_US)
         compaction.forget_learned(learned, oldest_us, durable.segment)
-        fewer = compaction.merge_lake(scored, durable.segment, now_us // DAY_US)
+        fewer = compaction.merge_lake(scored, durable.segment, time.time_ns() // 1000 // DAY_US)
         fewer += compaction.merge_learned(learned, durable.segment)
         self._status.counts["files_merged"] += fewer

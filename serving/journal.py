@@ -6,6 +6,7 @@ group is also what is applied together, so a replay meets exactly the steps that
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from enum import IntEnum
@@ -22,12 +23,14 @@ from serving.store import tables
 from serving.store.database import take_writer_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
     from serving.audit import Deed
     from serving.store.database import Database
+
+log = logging.getLogger(__name__)
 
 LEVEL = 1
 """zstd level: at 1 a group is packed faster than the disk syncs it."""
@@ -42,12 +45,18 @@ class Kind(IntEnum):
     SUBMISSION = 0
     FLUSH = 1
     UNLEARN = 2
+    VERDICT = 3
+    REVERT = 4
+    EXCEPTION = 5
+    LIFT = 6
 
 
 class Operation(NamedTuple):
     """What is to be written; see `serving.submission.Submission` for its parts.
 
     deed: a line for the audit log, there with the operation or not at all; a replay does not give it.
+    beside: given the transaction and the moment (microseconds) writes what has to be there with the operation
+    or not at all, and returns the body; a HabitusError of its own leaves out this operation, and no other.
     """
 
     tenant: str
@@ -57,12 +66,13 @@ class Operation(NamedTuple):
     source: str = "auto"
     ids: tuple[str, ...] | None = None
     deed: Deed | None = None
+    beside: Callable[[Connection, int], bytes] | None = None
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An operation as the journal has it. received_us: when it came in; it never falls from one entry to the
-    next, whatever the machine's clock does.
+    """An operation as the journal has it. received_us: when it came in; from one entry to the next it falls
+    only where the machine's clock has been far ahead, see `Journal`.
     """
 
     seq: int
@@ -87,6 +97,13 @@ class Journal:
         The store.
     floor
         Position that a checkpoint holds: numbers go on behind it even if the table is empty.
+    vouched_us
+        Newest time that events vouch for, of all tenants; asked at every commit. By default, whatever has
+        been on disk is believed.
+    ahead_us
+        A receipt stays ahead of the clock and of `vouched_us` by no more than this. So a clock that was set
+        back makes nothing older, and one that had been years ahead for a moment is forgotten: as long as
+        receipts said so, no event would be refused for being ahead of its time.
 
     Raises
     ------
@@ -94,8 +111,16 @@ class Journal:
         If another process writes here.
     """
 
-    def __init__(self, database: Database, floor: int = 0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        floor: int = 0,
+        vouched_us: Callable[[], int] = lambda: 1 << 62,
+        ahead_us: int = 0,
+    ) -> None:
         self._database = database
+        self._vouched_us = vouched_us
+        self._ahead_us = ahead_us
         self._packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
         self._connection: Connection | None = database.connect()
         take_writer_lock(self._connection)
@@ -107,8 +132,12 @@ class Journal:
         self._received_us = int(newest[1] or 0)
         self.broken = ""
 
-    def append(self, operations: Sequence[Operation]) -> list[Entry]:
+    def append(
+        self, operations: Sequence[Operation], refused: dict[int, HabitusError] | None = None
+    ) -> list[Entry]:
         """Write a group in one commit; returns its entries once they are durable.
+
+        refused: takes the places of operations that are left out, and why, see `Operation`.
 
         Raises
         ------
@@ -117,16 +146,19 @@ class Journal:
         """
         if self.broken or self._connection is None:
             raise JournalError(f"the journal takes nothing after a failed commit: {self.broken}")
-        received_us = max(self._received_us, time.time_ns() // 1000)
+        received_us = self._now_us()
         first = self.last_seq + 1
-        entries = [
-            Entry(first + place, first, received_us, operation) for place, operation in enumerate(operations)
-        ]
-        rows = [self._row(entry) for entry in entries]
         try:
             with self._connection.begin():
-                self._connection.execute(insert(tables.journal), rows)
-                for operation in operations:
+                left_out: dict[int, HabitusError] = {}
+                taken = self._with_bodies(self._connection, received_us, operations, left_out)
+                entries = [
+                    Entry(first + place, first, received_us, operation)
+                    for place, operation in enumerate(taken)
+                ]
+                if entries:
+                    self._connection.execute(insert(tables.journal), [self._row(entry) for entry in entries])
+                for operation in taken:
                     if operation.deed is not None:
                         audit.append(self._connection, received_us, operation.tenant, operation.deed)
         except SQLAlchemyError as error:
@@ -134,7 +166,45 @@ class Journal:
             raise JournalError(f"nothing was written: {self.broken}") from error
         self.last_seq += len(entries)
         self._received_us = received_us
+        if refused is not None:
+            refused.update(left_out)
         return entries
+
+    @staticmethod
+    def _with_bodies(
+        connection: Connection,
+        at_us: int,
+        operations: Sequence[Operation],
+        refused: dict[int, HabitusError],
+    ) -> list[Operation]:
+        """The operations that are not refused, with what is beside them written."""
+        taken = []
+        for place, operation in enumerate(operations):
+            if operation.beside is None:
+                taken.append(operation)
+                continue
+            try:
+                with connection.begin_nested():
+                    body = operation.beside(connection, at_us)
+            except HabitusError as error:
+                refused[place] = error
+            except SQLAlchemyError:
+                raise
+            except Exception as error:
+                # one request's fault must not stop everybody's journal
+                log.exception("an operation of %s is left out", operation.tenant)
+                refused[place] = JournalError(f"an error inside of the service ({type(error).__name__})")
+            else:
+                taken.append(operation._replace(body=body, beside=None))
+        return taken
+
+    def _now_us(self) -> int:
+        clock_us = time.time_ns() // 1000
+        bound_us = max(clock_us, self._vouched_us()) + self._ahead_us
+        if self._received_us > bound_us:
+            hours = (self._received_us - bound_us) / 3.6e9
+            log.warning("what came in before was dated %.1f h too late: the clock was ahead", hours)
+        return max(clock_us, min(self._received_us, bound_us))
 
     def _row(self, entry: Entry) -> dict[str, object]:
         operation = entry.operation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,6 +14,7 @@ from models.explain import reason
 from models.strongest import strongest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -131,16 +132,49 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def event_table(
-    baselines: Baselines,
-    channels: tuple[Channel, ...],
-    tenant: str,
-    batch: Batch,
-    uids: list[str],
-    scores: Scores,
-) -> pa.Table:
-    """One row an event, in the batch's order (see EVENT_SCHEMA)."""
-    n = len(batch.time_us)
+class ScoredRows(NamedTuple):
+    """Scored events before they are a table: making one for every event would cost more than scoring it.
+
+    uids, reasons: n texts. user, host, src_ip: int32 (n,) value ids, good until ids are given anew.
+    The others as in EVENT_SCHEMA; top is the channel's number, -1 for none.
+    """
+
+    uids: list[str]
+    time_us: np.ndarray
+    class_uid: np.ndarray
+    user: np.ndarray
+    host: np.ndarray
+    src_ip: np.ndarray
+    risk: np.ndarray
+    evidence: np.ndarray
+    p_value: np.ndarray
+    top: np.ndarray
+    reasons: list[str]
+
+    def __len__(self) -> int:
+        return len(self.time_us)
+
+
+def scored_rows(
+    baselines: Baselines, channels: tuple[Channel, ...], batch: Batch, uids: list[str], scores: Scores
+) -> ScoredRows:
+    """Rows of a batch that was scored just now: reasons say what the baselines know at this moment."""
+    return ScoredRows(
+        uids,
+        batch.time_us,
+        batch.class_uid,
+        batch.columns[:, COLUMN["user"]].copy(),
+        batch.columns[:, COLUMN["host"]].copy(),
+        batch.src_ip,
+        scores.risk,
+        scores.evidence,
+        scores.p_value,
+        scores.top,
+        _reasons(baselines, channels, scores, len(batch.time_us)),
+    )
+
+
+def _reasons(baselines: Baselines, channels: tuple[Channel, ...], scores: Scores, n: int) -> list[str]:
     details = scores.details
     reasons = [""] * n
     for index in strongest(details.nats, details.row).tolist():
@@ -152,29 +186,55 @@ def event_table(
             float(details.nats[index]),
             details.counts[index],
         )
-    names = np.array([channel.name for channel in channels] + [""], object)
+    return reasons
+
+
+def table_of_rows(
+    baselines: Baselines, channels: tuple[Channel, ...], tenant: str, parts: Sequence[ScoredRows]
+) -> pa.Table:
+    """One row an event, in the order of the parts (see EVENT_SCHEMA). parts: at least one."""
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    top = column("top")
+    names = pa.array([channel.name for channel in channels] + [""], pa.string())
     return pa.table(
         [
-            pa.array(uids, pa.string()),
-            pa.array(batch.time_us, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
-            pa.repeat(tenant, n),
-            pa.array(batch.class_uid, pa.int32()),
-            _texts(baselines, batch.columns[:, COLUMN["user"]]),
-            _texts(baselines, batch.columns[:, COLUMN["host"]]),
-            _texts(baselines, batch.src_ip),
-            pa.array(scores.risk),
-            pa.array(scores.evidence),
-            pa.array(scores.p_value),
-            pa.array(names[scores.top], pa.string()),
-            pa.array(reasons, pa.string()),
+            pa.array([uid for part in parts for uid in part.uids], pa.string()),
+            pa.array(column("time_us"), pa.int64()).cast(pa.timestamp("us", tz="UTC")),
+            pa.repeat(tenant, len(top)),
+            pa.array(column("class_uid"), pa.int32()),
+            _texts(baselines, column("user")),
+            _texts(baselines, column("host")),
+            _texts(baselines, column("src_ip")),
+            pa.array(column("risk")),
+            pa.array(column("evidence")),
+            pa.array(column("p_value")),
+            names.take(pa.array(np.where(top < 0, len(channels), top))),
+            pa.array([text for part in parts for text in part.reasons], pa.string()),
         ],
         schema=EVENT_SCHEMA,
     )
 
 
+def event_table(
+    baselines: Baselines,
+    channels: tuple[Channel, ...],
+    tenant: str,
+    batch: Batch,
+    uids: list[str],
+    scores: Scores,
+) -> pa.Table:
+    """One row an event, in the batch's order (see EVENT_SCHEMA)."""
+    rows = scored_rows(baselines, channels, batch, uids, scores)
+    return table_of_rows(baselines, channels, tenant, [rows])
+
+
 def _texts(baselines: Baselines, ids: np.ndarray) -> pa.Array:
-    distinct, index = np.unique(ids, return_inverse=True)
-    return pa.array(baselines.values.many(distinct), pa.string()).take(pa.array(index))
+    coded = pa.array(ids).dictionary_encode()
+    texts = baselines.values.many(coded.dictionary.to_numpy())
+    return pa.array(texts, pa.string()).take(coded.indices)
 
 
 def quarantine_line(record: Quarantined) -> bytes:

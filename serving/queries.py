@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import zstandard
 from sqlalchemy import and_, or_, select
 
+from features.errors import InputError
 from serving.days import day_of, number_of
-from serving.store.tables import alerts, entity_days
+from serving.store.tables import alerts, entity_days, receipts
+from serving.triage.words import SEVERITY, STATUS, VERDICTS, least_risk, severity_of
 
 if TYPE_CHECKING:
     from serving.store.database import Database
 
-_SEVERITIES = ((12.0, 5), (9.0, 4), (6.0, 3), (3.0, 2))
-"""Risk at which a finding is critical, high, medium or low (OCSF severity_id). Risk is the negative natural
-logarithm of a tail probability: of e^9, about 8,000 quiet entity-days, one reaches 9 by chance."""
+RECEIPT_BYTES = 16 << 20
 _OCSF_VERSION = "1.8.0"
+
+
+SORTS = ("day", "risk", "raised", "updated")
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -25,52 +30,138 @@ class Wanted(msgspec.Struct, frozen=True):
 
     first, last
         Days (inclusive), None for no bound.
-    entity_kind
-        "" for all kinds.
-    min_risk
-        Least risk.
+    entity_kind, entity
+        "" for all.
+    min_risk, min_severity
+        Least risk; least OCSF severity_id.
+    states
+        Any of these; none for all.
+    assignee
+        None for all, "" for those that nobody has.
+    verdict_id
+        None for all, 0 for those without a verdict.
+    text
+        Anywhere in the entity's name or in a reason, whatever the case.
+    since_us
+        Raised at or after this moment, microseconds UTC.
+    sort
+        One of SORTS; the highest or newest first.
     limit
         Most rows.
     after
-        Id of the last alert of the page before, "" for the first page.
+        Where the page before ended (`Page.following`), "" for the first page.
     """
 
     first: date | None = None
     last: date | None = None
     entity_kind: str = ""
+    entity: str = ""
     min_risk: float = 0.0
+    min_severity: int = 1
+    states: tuple[str, ...] = ()
+    assignee: str | None = None
+    verdict_id: int | None = None
+    text: str = ""
+    since_us: int | None = None
+    sort: str = "day"
     limit: int = 100
     after: str = ""
 
 
-def find_alerts(database: Database, tenant: str, wanted: Wanted) -> list[dict[str, Any]]:
-    """Alerts as OCSF findings, newest day first and then by risk; nothing after an id that is unknown."""
-    c = alerts.c
-    conditions = [c.tenant == tenant, c.risk >= wanted.min_risk]
-    if wanted.first is not None:
-        conditions.append(c.day >= number_of(wanted.first))
-    if wanted.last is not None:
-        conditions.append(c.day <= number_of(wanted.last))
-    if wanted.entity_kind:
-        conditions.append(c.entity_kind == wanted.entity_kind)
+class Page(NamedTuple):
+    """Alerts as OCSF findings, and the cursor of the page behind them; None on the last one."""
+
+    alerts: list[dict[str, Any]]
+    following: str | None
+
+
+def find_alerts(database: Database, tenant: str, wanted: Wanted) -> Page:
+    """Alerts that fit, a page at a time.
+
+    What changes between two pages (risk while a day is open, `updated`) may be on both or on neither.
+
+    Raises
+    ------
+    InputError
+        If `after` is no cursor of this order.
+    """
+    order = _order(wanted.sort)
+    conditions = [alerts.c.tenant == tenant, *_conditions(wanted)]
+    if wanted.after:
+        conditions.append(_behind(order, _values(wanted)))
+    query = (
+        select(alerts).where(*conditions).order_by(*(column.desc() for column in order), alerts.c.alert_id)
+    )
     with database.read() as connection:
-        if wanted.after:
-            before = connection.execute(
-                select(c.day, c.risk, c.alert_id).where(c.tenant == tenant, c.alert_id == wanted.after)
-            ).first()
-            if before is None:
-                return []
-            day, risk, alert_id = before
-            conditions.append(
-                or_(
-                    c.day < day,
-                    and_(c.day == day, c.risk < risk),
-                    and_(c.day == day, c.risk == risk, c.alert_id > alert_id),
-                )
+        rows = connection.execute(query.limit(wanted.limit + 1)).mappings().all()
+    page = rows[: wanted.limit]
+    following = None
+    if len(rows) > len(page):
+        last = [*(page[-1][column.name] for column in order), page[-1]["alert_id"]]
+        following = urlsafe_b64encode(msgspec.json.encode([wanted.sort, *last])).decode().rstrip("=")
+    return Page([finding(dict(row)) for row in page], following)
+
+
+def _order(sort: str) -> list[Any]:
+    """Columns of an order, each descending; the id, ascending, comes last."""
+    c = alerts.c
+    known = {"day": [c.day, c.risk], "risk": [c.risk], "raised": [c.raised_us], "updated": [c.updated_us]}
+    if sort not in known:
+        raise InputError(f"sort={sort[:20]!r}: one of {', '.join(SORTS)}")
+    return known[sort]
+
+
+def _values(wanted: Wanted) -> list[Any]:
+    """What a cursor holds: a number for each column of the order, and an id."""
+    try:
+        padded = wanted.after + "=" * (-len(wanted.after) % 4)
+        sort, *values, alert_id = msgspec.json.decode(urlsafe_b64decode(padded))
+    except (ValueError, TypeError, msgspec.DecodeError) as error:
+        raise InputError("after: no cursor; take `next` of the page before, or begin anew") from error
+    numbers = all(isinstance(value, int | float) and abs(value) < 1 << 62 for value in values)
+    right = sort == wanted.sort and len(values) == len(_order(wanted.sort)) and numbers
+    if not (right and isinstance(alert_id, str)):
+        raise InputError("after: a cursor of another order; begin anew")
+    return [*values, alert_id]
+
+
+def _behind(order: list[Any], values: list[Any]) -> Any:
+    """What comes after a row of these values."""
+    bounds = [alerts.c.alert_id > values[-1]]
+    for column, value in zip(reversed(order), reversed(values[:-1]), strict=True):
+        bounds = [or_(column < value, and_(column == value, *bounds))]
+    return bounds[0]
+
+
+def _conditions(wanted: Wanted) -> list[Any]:
+    c = alerts.c
+    found: list[Any] = [c.risk >= max(wanted.min_risk, least_risk(wanted.min_severity))]
+    if wanted.first is not None:
+        found.append(c.day >= number_of(wanted.first))
+    if wanted.last is not None:
+        found.append(c.day <= number_of(wanted.last))
+    for column, value in ((c.entity_kind, wanted.entity_kind), (c.entity, wanted.entity)):
+        if value:
+            found.append(column == value)
+    if wanted.states:
+        found.append(c.state.in_(wanted.states))
+    if wanted.assignee is not None:
+        found.append(c.assignee == wanted.assignee)
+    if wanted.verdict_id is not None:
+        number = wanted.verdict_id
+        found.append(c.verdict_id == number if number else c.verdict_id.is_(None))
+    if wanted.since_us is not None:
+        found.append(c.raised_us >= wanted.since_us)
+    if wanted.text:
+        # reasons are kept as JSON: what stands in them is escaped in the same way
+        escaped = msgspec.json.encode(wanted.text)[1:-1].decode()
+        found.append(
+            or_(
+                c.entity.icontains(wanted.text, autoescape=True),
+                c.reasons.icontains(escaped, autoescape=True),
             )
-        query = select(alerts).where(*conditions).order_by(c.day.desc(), c.risk.desc(), c.alert_id)
-        rows = connection.execute(query.limit(wanted.limit)).mappings().all()
-    return [finding(dict(row)) for row in rows]
+        )
+    return found
 
 
 def find_alert(database: Database, tenant: str, alert_id: str) -> dict[str, Any] | None:
@@ -79,6 +170,17 @@ def find_alert(database: Database, tenant: str, alert_id: str) -> dict[str, Any]
     with database.read() as connection:
         row = connection.execute(query).mappings().first()
     return None if row is None else finding(dict(row))
+
+
+def find_receipt(database: Database, tenant: str, alert_id: str) -> bytes | None:
+    """The newest receipt of an alert (`serving.receipts`) as JSON, None if the tenant has none."""
+    c = receipts.c
+    query = select(c.body).where(c.tenant == tenant, c.alert_id == alert_id)
+    with database.read() as connection:
+        packed = connection.execute(query).scalar()
+    if packed is None:
+        return None
+    return zstandard.ZstdDecompressor().decompress(bytes(packed), max_output_size=RECEIPT_BYTES)
 
 
 def find_days(
@@ -118,18 +220,26 @@ def finding(row: dict[str, Any]) -> dict[str, Any]:
         "host": {"device": {"hostname": entity, "type_id": 0}},
         "src_ip": {"src_endpoint": {"ip": entity}},
     }.get(kind, {"name": entity})
+    severity, state = severity_of(row["risk"]), row["state"]
+    incident: dict[str, Any] = {}
+    if row["verdict_id"] is not None:
+        incident |= {"verdict_id": row["verdict_id"], "verdict": VERDICTS[row["verdict_id"]]}
+    if row["assignee"]:
+        incident["assignee"] = {"name": row["assignee"]}
     return {
         "class_uid": 2004,
         "class_name": "Detection Finding",
         "category_uid": 2,
         "category_name": "Findings",
-        "activity_id": 1,
-        "type_uid": 200401,
+        **_activity(state, row["version"]),
         "time": row["raised_us"] // 1000,
         "start_time": start_ms,
         "end_time": start_ms + 86_399_999,
-        "severity_id": next((severity for bar, severity in _SEVERITIES if row["risk"] >= bar), 1),
-        "status_id": 1,
+        "severity_id": severity,
+        "severity": SEVERITY[severity],
+        "status_id": STATUS[state][0],
+        "status": STATUS[state][1],
+        **incident,
         "is_alert": True,
         "risk_score": round(row["risk"]),
         "risk_details": "; ".join(reasons[:3]),
@@ -147,6 +257,7 @@ def finding(row: dict[str, Any]) -> dict[str, Any]:
             "version": _OCSF_VERSION,
             "uid": row["alert_id"],
             "tenant_uid": row["tenant"],
+            "profiles": ["incident"],
             "product": {"name": "habitus", "vendor_name": "habitus"},
         },
         "unmapped": {
@@ -156,5 +267,21 @@ def finding(row: dict[str, Any]) -> dict[str, Any]:
             "risk": row["risk"],
             "n_events": row["n_events"],
             "reasons": reasons,
+            "state": state,
+            "version": row["version"],
+            "first_time": _ms(row["first_us"]),
+            "acknowledged_time": _ms(row["acknowledged_us"]),
+            "contained_time": _ms(row["contained_us"]),
+            "closed_time": _ms(row["closed_us"]),
         },
     }
+
+
+def _ms(moment_us: int | None) -> int | None:
+    return None if moment_us is None else moment_us // 1000
+
+
+def _activity(state: str, version: int) -> dict[str, Any]:
+    """OCSF activity: created, updated by somebody, or closed."""
+    number = 3 if state == "closed" else 2 if version else 1
+    return {"activity_id": number, "type_uid": 200400 + number}

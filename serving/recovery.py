@@ -122,6 +122,10 @@ class Tenants:
         self.states[tenant] = state
         return state
 
+    def newest_us(self) -> int:
+        """Newest time that any tenant's events vouch for; from any thread."""
+        return max((state.detector.clock.newest_us for state in list(self.states.values())), default=0)
+
     def get(self, tenant: str, now_us: int) -> TenantState:
         """A tenant's state; made when it is new."""
         if tenant not in self.states:

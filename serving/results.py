@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from serving.learned import NUMBERED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     import pandas as pd
     import pyarrow as pa
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from models.engine import Scores
     from serving.journal import Entry
     from serving.learned import Window
+    from serving.outputs import ScoredRows
     from serving.tenant import TenantState
 
 
@@ -32,14 +32,17 @@ class Aside(NamedTuple):
 class Sinks(Protocol):
     """Takes what the state machine gives. A replay gives the same again: sinks must not mind."""
 
-    def scored(self, state: TenantState, batch: Batch, uids: np.ndarray, scores: Scores) -> None:
-        """Events that were scored, in that order."""
+    def scored(self, state: TenantState, batch: Batch, scores: Scores, rows: ScoredRows) -> None:
+        """Events that were scored, in that order; `rows` are what people are told of them."""
 
     def aside(self, tenant: str, records: Sequence[Aside]) -> None:
         """Records that could not be read."""
 
     def closed(self, tenant: str, day: int, frame: pd.DataFrame) -> None:
         """Entity-days (see `models.days.DayBook.frame`) of days before `day`, which has begun."""
+
+    def receipts(self, tenant: str, made: list[dict[str, Any]]) -> None:
+        """What alerts are made of, see `serving.receipts`; newer ones take the place of older ones."""
 
     def renumbering(self, state: TenantState) -> None:
         """Ids are about to be given anew: whoever keeps some makes text of them now."""
@@ -48,45 +51,19 @@ class Sinks(Protocol):
         """What was learned of a window, see `serving.learned.Learned.recall`."""
 
 
-class Listening:
-    """Sinks that also note which records of one submission were put aside."""
-
-    def __init__(self, sinks: Sinks, asides: dict[int, str]) -> None:
-        self._sinks = sinks
-        self._asides = asides
-
-    def scored(self, state: TenantState, batch: Batch, uids: np.ndarray, scores: Scores) -> None:
-        """See `Sinks`."""
-        self._sinks.scored(state, batch, uids, scores)
-
-    def aside(self, tenant: str, records: Sequence[Aside]) -> None:
-        """See `Sinks`."""
-        self._asides.update({record.record: record.reason for record in records})
-        self._sinks.aside(tenant, records)
-
-    def closed(self, tenant: str, day: int, frame: pd.DataFrame) -> None:
-        """See `Sinks`."""
-        self._sinks.closed(tenant, day, frame)
-
-    def renumbering(self, state: TenantState) -> None:
-        """See `Sinks`."""
-        self._sinks.renumbering(state)
-
-    def recall(self, state: TenantState, window: Window) -> pa.Table:
-        """See `Sinks`."""
-        return self._sinks.recall(state, window)
-
-
 class Nowhere:
     """Sinks of a copy whose results nobody keeps."""
 
-    def scored(self, state: TenantState, batch: Batch, uids: np.ndarray, scores: Scores) -> None:
+    def scored(self, state: TenantState, batch: Batch, scores: Scores, rows: ScoredRows) -> None:
         """See `Sinks`."""
 
     def aside(self, tenant: str, records: Sequence[Aside]) -> None:
         """See `Sinks`."""
 
     def closed(self, tenant: str, day: int, frame: pd.DataFrame) -> None:
+        """See `Sinks`."""
+
+    def receipts(self, tenant: str, made: list[dict[str, Any]]) -> None:
         """See `Sinks`."""
 
     def renumbering(self, state: TenantState) -> None:

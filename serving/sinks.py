@@ -4,24 +4,25 @@ then: a recovery gives the same results once more.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import delete, select, update
+import zstandard
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from serving import receipts
 from serving.days import DAY_US, number_of
-from serving.outputs import event_table
+from serving.notify import outbox
+from serving.outputs import table_of_rows
 from serving.store import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    import numpy as np
     import pandas as pd
     import pyarrow as pa
     from sqlalchemy import Connection, Table
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from features.columns import Batch
     from models.engine import Scores
     from serving.learned import Learned, Window
+    from serving.outputs import ScoredRows
     from serving.results import Aside
     from serving.store.database import Database
     from serving.tenant import TenantState
@@ -37,6 +39,8 @@ STORED_A_SUBMISSION = 100
 """Records of one submission that are kept in quarantine; the others are counted. A sender of rubbish must not
 cost more than a sender of events.
 """
+TABLE_ROWS = 8_192
+"""Scored events that are made a table at once: a few milliseconds, which an answer may wait."""
 
 
 CHANGING = ("risk", "n_events", "reasons", "updated_us", "entity_risk")
@@ -62,30 +66,44 @@ class StoreSinks:
         self._quarantine: list[dict[str, Any]] = []
         self._days: list[dict[str, Any]] = []
         self._alerts: list[dict[str, Any]] = []
-        self.tables: defaultdict[str, list[pa.Table]] = defaultdict(list)
-        """Scored events by tenant that are in no lake segment yet."""
+        self._receipts: dict[tuple[str, str], dict[str, Any]] = {}
+        self._packer = zstandard.ZstdCompressor()
+        self._parts: defaultdict[str, list[ScoredRows]] = defaultdict(list)
+        self._loose: defaultdict[str, int] = defaultdict(int)
+        self._tables: defaultdict[str, list[pa.Table]] = defaultdict(list)
         self.rows: defaultdict[str, int] = defaultdict(int)
+        """Scored events by tenant that are in no lake segment yet."""
 
     @property
     def pending(self) -> bool:
         """Whether something still has to reach the store."""
-        return bool(self._quarantine or self._days or self._alerts)
+        return bool(self._quarantine or self._days or self._alerts or self._receipts)
 
     # ---------------------------------------------------------------- serving.results.Sinks
 
-    def scored(self, state: TenantState, batch: Batch, uids: np.ndarray, scores: Scores) -> None:
+    def scored(self, state: TenantState, batch: Batch, scores: Scores, rows: ScoredRows) -> None:
         """Keep scored events for the lake."""
-        detector = state.detector
-        table = event_table(
-            detector.baselines, detector.channels.all, state.tenant, batch, uids.tolist(), scores
-        )
-        self.tables[state.tenant].append(table)
-        self.rows[state.tenant] += len(table)
+        tenant = state.tenant
+        self._parts[tenant].append(rows)
+        self._loose[tenant] += len(rows)
+        self.rows[tenant] += len(rows)
         # the state has counted them already
-        self.learned.add(state.tenant, batch, scores, state.learned_count - len(table))
+        self.learned.add(tenant, batch, scores, state.learned_count - len(rows))
+        if self._loose[tenant] >= TABLE_ROWS:
+            self._settle(state)
+
+    def _settle(self, state: TenantState) -> None:
+        """Make a table of the events that are none yet."""
+        self._loose.pop(state.tenant, None)
+        parts = self._parts.pop(state.tenant, [])
+        if parts:
+            detector = state.detector
+            table = table_of_rows(detector.baselines, detector.channels.all, state.tenant, parts)
+            self._tables[state.tenant].append(table)
 
     def renumbering(self, state: TenantState) -> None:
-        """Make text of the ids that are kept for the learned segments."""
+        """Make text of the ids that are kept for the segments of lake and learned rows."""
+        self._settle(state)
         self.learned.settle(state.tenant, state.detector.baselines)
 
     def recall(self, state: TenantState, window: Window) -> pa.Table:
@@ -94,7 +112,8 @@ class StoreSinks:
 
     def cut(self, state: TenantState) -> list[pa.Table]:
         """Scored events that make up the tenant's next segment; empty when there are none."""
-        waiting = self.tables.pop(state.tenant, [])
+        self._settle(state)
+        waiting = self._tables.pop(state.tenant, [])
         self.rows.pop(state.tenant, None)
         if waiting:
             state.segment += 1
@@ -147,6 +166,11 @@ class StoreSinks:
             if alert:
                 self._alerts.append(self._alert(tenant, row, 0))
 
+    def receipts(self, tenant: str, made: list[dict[str, Any]]) -> None:
+        """Keep receipts of alerts, the newest of each."""
+        for receipt in made:
+            self._receipts[tenant, receipt["alert_id"]] = receipt
+
     # ---------------------------------------------------------------- alerts of the open day
 
     def raise_alerts(self, state: TenantState) -> None:
@@ -157,15 +181,15 @@ class StoreSinks:
         frame = state.open_days()
         for row in frame[frame["alerted_at"].notna()].to_dict("records"):
             self._alerts.append(self._alert(state.tenant, row, state.position))
+        self.receipts(state.tenant, state.open_receipts())
 
     @staticmethod
     def _alert(tenant: str, row: dict[Any, Any], position: int) -> dict[str, Any]:
         now = time.time_ns() // 1000
         day = number_of(row["day"])
-        name = msgspec.json.encode([tenant, row["entity_kind"], row["entity"], day])
         return {
             "tenant": tenant,
-            "alert_id": hashlib.sha256(name).hexdigest()[:24],
+            "alert_id": receipts.alert_id(tenant, row["entity_kind"], row["entity"], day),
             "entity_kind": row["entity_kind"],
             "entity": row["entity"],
             "day": day,
@@ -188,8 +212,8 @@ class StoreSinks:
         with self._database.write() as connection:
             _put(connection, tables.quarantine, self._quarantine)
             _put(connection, tables.entity_days, self._days)
+            fresh = [alert for alert in self._alerts if _put(connection, tables.alerts, [alert])]
             for alert in self._alerts:
-                _put(connection, tables.alerts, [alert])
                 connection.execute(
                     update(tables.alerts)
                     .where(
@@ -198,34 +222,52 @@ class StoreSinks:
                     )
                     .values({name: alert[name] for name in CHANGING})
                 )
-        self._quarantine, self._days, self._alerts = [], [], []
+            for (tenant, alert_id), receipt in self._receipts.items():
+                self._keep(connection, tenant, alert_id, receipt)
+            # who is to be told of an alert is written with it, or not at all
+            outbox.fill(connection, [_stored(connection, alert) for alert in fresh], time.time_ns() // 1000)
+        self._quarantine, self._days, self._alerts, self._receipts = [], [], [], {}
+
+    def _keep(self, connection: Connection, tenant: str, alert_id: str, receipt: dict[str, Any]) -> None:
+        c, known = tables.receipts.c, tables.alerts.c
+        about = {"channel": receipts.leading_channel(receipt), "first_us": receipts.first_us(receipt)}
+        mine = (known.tenant == tenant, known.alert_id == alert_id)
+        if not connection.execute(update(tables.alerts).where(*mine).values(about)).rowcount:
+            return  # the alert itself has not been given yet
+        connection.execute(delete(tables.receipts).where(c.tenant == tenant, c.alert_id == alert_id))
+        body = self._packer.compress(msgspec.json.encode(receipt))
+        row = {"tenant": tenant, "alert_id": alert_id, "at_us": time.time_ns() // 1000, "body": body}
+        connection.execute(insert(tables.receipts), [row])
 
     def forget(self, tenant: str) -> None:
         """Drop what was collected for a tenant: its state is built anew, and gives it again."""
-        self.tables.pop(tenant, None)
-        self.rows.pop(tenant, None)
+        for kept in (self._parts, self._loose, self._tables, self.rows):
+            kept.pop(tenant, None)
         self.learned.forget(tenant)
         self._quarantine = [row for row in self._quarantine if row["tenant"] != tenant]
         self._days = [row for row in self._days if row["tenant"] != tenant]
         self._alerts = [row for row in self._alerts if row["tenant"] != tenant]
+        self._receipts = {key: one for key, one in self._receipts.items() if key[0] != tenant}
 
 
 def keep_house(
     database: Database,
-    now_us: int,
+    now_us: Mapping[str, int],
     *,
     quarantine_days: float,
     quarantine_records: int,
     entity_days_days: float,
 ) -> None:
-    """Remove what its retention no longer covers."""
+    """Remove what its retention no longer covers. now_us: what it counts from, by tenant."""
     quarantine, days = tables.quarantine.c, tables.entity_days.c
     with database.write() as connection:
-        old = now_us - round(quarantine_days * DAY_US)
-        connection.execute(delete(tables.quarantine).where(quarantine.received_us < old))
-        connection.execute(
-            delete(tables.entity_days).where(days.day < (now_us - entity_days_days * DAY_US) // DAY_US)
-        )
+        for tenant, moment_us in now_us.items():
+            old = moment_us - round(quarantine_days * DAY_US)
+            oldest_day = (moment_us - round(entity_days_days * DAY_US)) // DAY_US
+            connection.execute(
+                delete(tables.quarantine).where(quarantine.tenant == tenant, quarantine.received_us < old)
+            )
+            connection.execute(delete(tables.entity_days).where(days.tenant == tenant, days.day < oldest_day))
         for tenant in connection.execute(select(quarantine.tenant).distinct()).scalars().all():
             newest = (
                 select(quarantine.seq)
@@ -252,9 +294,15 @@ def _number(value: Any) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert rows; those that are there stay as they are."""
+def _stored(connection: Connection, alert: dict[str, Any]) -> dict[str, Any]:
+    c = tables.alerts.c
+    query = select(tables.alerts).where(c.tenant == alert["tenant"], c.alert_id == alert["alert_id"])
+    return dict(connection.execute(query).mappings().one())
+
+
+def _put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> int:
+    """Insert rows; those that are there stay as they are. Returns how many were not, if it was one row."""
     if not rows:
-        return
+        return 0
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    connection.execute(make(table).on_conflict_do_nothing(), rows)
+    return connection.execute(make(table).on_conflict_do_nothing(), rows).rowcount

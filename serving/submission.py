@@ -11,6 +11,7 @@ import msgspec
 from features.errors import HabitusError
 
 if TYPE_CHECKING:
+    from serving.judgement import Effect
     from serving.learned import TakenBack
 
 
@@ -83,6 +84,7 @@ class Receipt(NamedTuple):
     had been scored before (they are scored and learned all the same). For protocols whose answer holds no
     counts (see `COUNTED`) the acknowledgement does not wait for decoding: accepted then equals received and
     the others are 0. scores: one a record in order, when they were asked for. taken_back: of an unlearning.
+    effect: of a verdict.
     """
 
     received: int
@@ -92,6 +94,7 @@ class Receipt(NamedTuple):
     late: int
     scores: list[EventScore] | None = None
     taken_back: TakenBack | None = None
+    effect: Effect | None = None
 
 
 COUNTED = frozenset({Protocol.NATIVE, Protocol.SCORE})

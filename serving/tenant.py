@@ -7,6 +7,7 @@ and `apply` looks at nothing but the entries and the state.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,17 @@ import numpy as np
 from features import bodies
 from features.errors import StateError
 from features.reader import QUARANTINE_BYTES
+from models.alerts import NEVER
 from models.detector import Detector
+from serving import receipts
+from serving.answers import Answers, tag_of
 from serving.journal import Kind
-from serving.results import Aside, Listening
-from serving.submission import EventScore, Receipt
+from serving.judgement import Bench, Labels
+from serving.outputs import scored_rows
+from serving.results import Aside
+from serving.submission import Protocol, Receipt
 from serving.unlearning import Past, unlearn
-from serving.watermark import Waiting, WatermarkBuffer
+from serving.watermark import Waiting, WatermarkBuffer, joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from features.enrich import GeoDatabase
-    from models.engine import Scores
+    from models.days import DayTable
     from serving.journal import Entry
     from serving.learned import TakenBack
     from serving.results import Sinks
@@ -102,8 +108,13 @@ class TenantState:
         """Scored events before which there is no use in looking for room again."""
         self.past = Past()
         """What was unlearned."""
+        self.labels = Labels()
+        """What analysts said."""
+        self._ranker_digest = (-1, "")
+        watched: Any = detector
+        watched.on_close = lambda table: self.sinks.receipts(self.tenant, self._receipts_of(table))
         self._reader = detector.reader()
-        self._scores: dict[int, EventScore] = {}
+        self._answers = Answers()
 
     # ---------------------------------------------------------------- operations
 
@@ -111,25 +122,19 @@ class TenantState:
         """Apply the entries of one commit, in order; one receipt an entry.
 
         Events of /v1/score are scored when their entry is reached, after everything that waited before them;
-        the rest waits for the watermark, which moves once, at the end.
+        the rest waits for the watermark, which moves once, at the end. Neighbours of one sort are decoded and
+        scored together: the order is the same, and so is what comes of it.
         """
         receipts: list[Receipt] = []
-        together: list[Entry] = []
-        for entry in entries:
-            operation = entry.operation
-            if operation.kind is Kind.SUBMISSION and operation.protocol != "score":
-                together.append(entry)
+        for sort, run in itertools.groupby(entries, key=_sort):
+            together = list(run)
+            if sort is not None:
+                receipts += self._score_now(together) if sort is Protocol.SCORE else self._take_in(together)
                 continue
-            receipts += self._take_in(together)
-            together = []
-            if operation.kind is Kind.SUBMISSION:
-                receipts.append(self._score_now(entry))
-            else:
+            for entry in together:
                 # what is ahead of its time goes on waiting
                 self._release(self.buffer.upto(entry.received_us + SKEW_US))
-                taken = self._unlearn(entry) if operation.kind is Kind.UNLEARN else None
-                receipts.append(Receipt(0, 0, 0, 0, 0, taken_back=taken))
-        receipts += self._take_in(together)
+                receipts.append(self._operate(entry))
         self._release(self.buffer.ready())
         if self.detector.crowded and self.learned_count >= self.house_due:
             self._make_room()
@@ -152,6 +157,23 @@ class TenantState:
         """How many events were scored; the number of the next one."""
         return self.ledger.scored + self.ledger.late
 
+    def _operate(self, entry: Entry) -> Receipt:
+        """Apply what is no submission; everything that came before it is scored."""
+        kind, body = entry.operation.kind, entry.operation.body
+        nothing = Receipt(0, 0, 0, 0, 0)
+        if kind is Kind.UNLEARN:
+            return nothing._replace(taken_back=self._unlearn(entry))
+        bench = Bench(self.detector, self.labels, self.past, lambda window: self.sinks.recall(self, window))
+        if kind is Kind.VERDICT:
+            return nothing._replace(effect=bench.judge(body, entry.received_us))
+        if kind is Kind.REVERT:
+            return nothing._replace(effect=bench.revert(body))
+        if kind is Kind.EXCEPTION:
+            bench.exempt(body)
+        elif kind is Kind.LIFT:
+            bench.lift(body)
+        return nothing
+
     def _unlearn(self, entry: Entry) -> TakenBack:
         return unlearn(
             self.detector,
@@ -159,6 +181,7 @@ class TenantState:
             self.past,
             self.learned_count,
             lambda window: self.sinks.recall(self, window),
+            self.labels.without_kept_out,
         )
 
     def skip(self, entry: Entry, reason: str) -> Receipt:
@@ -181,10 +204,10 @@ class TenantState:
             ],
         )
 
-    def _take_in(self, entries: Sequence[Entry], *, numbered: bool = False) -> list[Receipt]:
-        """Decode and let wait. numbered: tag each event with its record, for `_score_now`."""
-        if not entries:
-            return []
+    def _take_in(self, entries: Sequence[Entry], leaving: list[Waiting] | None = None) -> list[Receipt]:
+        """Decode and let wait. leaving: events are tagged for the answers, and those of each entry leave, at
+        once and in turn, into this list.
+        """
         found = self._decode(entries)
         received_us = np.array([entry.received_us for entry in entries], np.int64)
         bound = received_us[found.body] + round(self.settings.future_seconds * 1e6)
@@ -193,11 +216,15 @@ class TenantState:
         aside += self._ahead(found, entries, np.flatnonzero(ahead))
         if aside:
             self.sinks.aside(self.tenant, aside)
+            self._answers.refuse(aside)
         kept = np.flatnonzero(~ahead)
-        tag = (found.record[kept] + 1 if numbered else np.zeros(len(kept), np.int64)) << 1
         batch = found.batch.take(kept) if len(kept) < len(found.uids) else found.batch
-        late = self.buffer.late(batch.time_us)
-        self.buffer.add(Waiting(batch, found.uids[kept], tag | late), int(received_us[-1]))
+        if leaving is None:
+            late = self.buffer.late(batch.time_us)
+            self.buffer.add(Waiting(batch, found.uids[kept], late.astype(np.int64)), int(received_us[-1]))
+        else:
+            tag = tag_of(found.body[kept], found.record[kept])
+            late = self._in_turn(entries, Waiting(batch, found.uids[kept], tag), found.body[kept], leaving)
         n = len(entries)
         late_of = np.bincount(found.body[kept[late]], minlength=n)
         quarantined = found.quarantined() + np.bincount(found.body[ahead], minlength=n)
@@ -220,27 +247,35 @@ class TenantState:
             out.append(Aside(entry, record, reason, raw[:QUARANTINE_BYTES]))
         return out
 
-    def _score_now(self, entry: Entry) -> Receipt:
-        """Score one submission at once, behind everything that waited; the receipt has the scores."""
-        self._release(self.buffer.upto(entry.received_us + SKEW_US))
-        asides: dict[int, str] = {}
-        sinks, self.sinks = self.sinks, Listening(self.sinks, asides)
-        try:
-            receipt = self._take_in([entry], numbered=True)[0]
-        finally:
-            self.sinks = sinks
-        self._scores = {}
-        if receipt.accepted:
-            self._release(self.buffer.upto(max(self.buffer.added_us, entry.received_us + SKEW_US)))
-        scores = []
-        for record in range(max([receipt.received, *(r + 1 for r in asides), *self._scores])):
-            if record + 1 in self._scores:
-                scores.append(self._scores[record + 1])
-            else:
-                outcome = "quarantined" if record in asides else "duplicate"
-                scores.append(_unscored(asides.get(record, ""), outcome))
-        self._scores = {}
-        return receipt._replace(scores=scores)
+    def _in_turn(
+        self, entries: Sequence[Entry], events: Waiting, body: np.ndarray, leaving: list[Waiting]
+    ) -> np.ndarray:
+        """Let the events of one entry after the other wait, and leave with all that came before them; bool
+        (n,), which were late then. body: int64 (n,) the entry of each, ascending.
+        """
+        late = np.zeros(len(events), np.bool_)
+        stops = np.searchsorted(body, np.arange(len(entries)), side="right").tolist()
+        for entry, (first, stop) in zip(entries, itertools.pairwise([0, *stops]), strict=True):
+            if first == stop:
+                continue
+            part = events.take(slice(first, stop))
+            late[first:stop] = self.buffer.late(part.batch.time_us)
+            self.buffer.add(Waiting(part.batch, part.uids, part.tag | late[first:stop]), entry.received_us)
+            leaving.append(self.buffer.upto(max(self.buffer.added_us, entry.received_us + SKEW_US)))
+        return late
+
+    def _score_now(self, entries: list[Entry]) -> list[Receipt]:
+        """Score submissions at once, in order, behind everything that waited; receipts have the scores."""
+        self._release(self.buffer.upto(entries[0].received_us + SKEW_US))
+        self._answers = Answers(entries)
+        leaving: list[Waiting] = []
+        receipts = self._take_in(entries, leaving)
+        self._release(joined(leaving))
+        answers, self._answers = self._answers, Answers()
+        return [
+            receipt._replace(scores=answers.of(place, receipt.received))
+            for place, receipt in enumerate(receipts)
+        ]
 
     def _release(self, events: Waiting) -> None:
         """Score events that the watermark let go, learn them, and hand everything on."""
@@ -251,42 +286,17 @@ class TenantState:
         late = int((events.tag & 1).sum())
         self.ledger.late += late
         self.ledger.scored += len(events) - late
-        if (events.tag >> 1).any():
-            self._answer(events, scores)
-        self.sinks.scored(self, events.batch, events.uids, scores)
+        rows = scored_rows(
+            self.detector.baselines, self.detector.channels.all, events.batch, events.uids.tolist(), scores
+        )
+        self._answers.take(events.tag, rows, scores.held, self.detector.channels.all)
+        self.sinks.scored(self, events.batch, scores, rows)
         now = self.detector.activity.today
         if today not in (-1, now):
             frame = self.detector.entity_days(self.tenant)
             before = frame["day"].to_numpy("datetime64[D]").astype(np.int64) < now
             self.sinks.closed(self.tenant, now, frame[before])
             self.detector.days.forget(now)
-
-    def _answer(self, events: Waiting, scores: Scores) -> None:
-        from serving.outputs import event_table
-
-        rows = np.flatnonzero(events.tag >> 1)
-        table = event_table(
-            self.detector.baselines,
-            self.detector.channels.all,
-            self.tenant,
-            events.batch,
-            events.uids.tolist(),
-            scores,
-        ).take(rows)
-        held = scores.held[rows].tolist()
-        for place, row in enumerate(table.to_pylist()):
-            tag = int(events.tag[rows[place]])
-            self._scores[tag >> 1] = EventScore(
-                row["event_uid"],
-                row["time"].strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-                row["risk"],
-                row["evidence"],
-                row["p_value"],
-                row["top_channel"],
-                row["reason"],
-                bool(held[place]),
-                "late" if tag & 1 else "scored",
-            )
 
     # ---------------------------------------------------------------- reading
 
@@ -300,6 +310,20 @@ class TenantState:
         arrays, settings = self.export()
         del settings["service"]["segment"]  # how results were cut into files is no state
         return digest_of(arrays, settings)
+
+    def open_receipts(self) -> list[dict[str, Any]]:
+        """Receipts (`serving.receipts`) of what was raised on the open day."""
+        return self._receipts_of(self.detector.today())
+
+    def _receipts_of(self, table: DayTable) -> list[dict[str, Any]]:
+        if not len(table.day):
+            return []
+        day = int(table.day[0])
+        moments = self.detector.alerts.moments(table.entity.astype(np.int64) << 32 | day, day)
+        if self._ranker_digest[0] != day:
+            self._ranker_digest = day, receipts.digest_of_ranker(self.detector.ranker)
+        raised = np.flatnonzero(moments != NEVER)
+        return receipts.take(self.detector, self.tenant, table, raised, self._ranker_digest[1])
 
     def open_days(self) -> pd.DataFrame:
         """Entity-days of the open day, see `models.days.DayBook.frame`."""
@@ -319,6 +343,7 @@ class TenantState:
             "ledger": asdict(self.ledger),
             "waiting": waiting_settings,
             "unlearned": self.past.export(),
+            **self.labels.export(),
             "evicted": self.evicted,
             "house_due": self.house_due,
         }
@@ -351,6 +376,7 @@ class TenantState:
             state.position, state.segment = int(own["position"]), int(own["segment"])
             state.past, state.evicted = Past(own.get("unlearned", ())), int(own.get("evicted", 0))
             state.house_due = int(own.get("house_due", 0))
+            state.labels = Labels(own)
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(
                 f"the state of {state.tenant} lacks or contradicts a part ({error!r})"
@@ -370,5 +396,8 @@ def digest_of(arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> str:
     return state.hexdigest()
 
 
-def _unscored(reason: str, outcome: str) -> EventScore:
-    return EventScore("", "", 0.0, 0.0, 1.0, "", reason, held=False, outcome=outcome)
+def _sort(entry: Entry) -> Protocol | None:
+    """Which entries go together: those that are scored at once, those that wait; None for no submission."""
+    if entry.operation.kind is not Kind.SUBMISSION:
+        return None
+    return Protocol.SCORE if entry.operation.protocol == Protocol.SCORE else Protocol.NATIVE

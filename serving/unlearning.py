@@ -40,6 +40,8 @@ class Unlearn(msgspec.Struct, frozen=True):
     oldest_us
         How far back learned segments are kept, as of the newest trusted event time: what is older is left
         alone, in a replay as the first time.
+    verdict
+        Uid of the verdict it came with, which undoes it when it is taken back.
     """
 
     entity_kind: str
@@ -47,6 +49,7 @@ class Unlearn(msgspec.Struct, frozen=True):
     from_us: int
     to_us: int
     oldest_us: int
+    verdict: str = ""
 
     def encoded(self) -> bytes:
         """The body."""
@@ -94,28 +97,39 @@ class Past:
     """
 
     def __init__(self, rows: Sequence[Sequence[Any]] = ()) -> None:
-        self._done = [(Window(*row[:4]), int(row[4])) for row in rows]
+        self._done = [(Window(*row[:4]), int(row[4]), str(row[5]) if len(row) > 5 else "") for row in rows]
 
     def export(self) -> list[list[Any]]:
         """Rows for a checkpoint."""
-        return [[*window, number] for window, number in self._done]
+        return [[*window, number, verdict] for window, number, verdict in self._done]
 
     def fresh(self, rows: pa.Table) -> pa.Table:
         """Rows (NUMBERED) without those that were taken back."""
-        for window, number in self._done:
+        for window, number, _ in self._done:
             if len(rows):
                 gone = pc.and_(window.mask(rows), pc.less(rows["number"], number))
                 rows = rows.filter(pc.invert(gone))
         return rows
 
-    def add(self, window: Window, number: int, oldest_us: int) -> None:
+    def add(self, window: Window, number: int, oldest_us: int, verdict: str = "") -> None:
         """Note a window; those that no later one can reach are forgotten."""
         self._done = [one for one in self._done if one[0].to_us > oldest_us - SPARE_US]
-        self._done.append((window, number))
+        self._done.append((window, number, verdict))
+
+    def undo(self, verdict: str) -> list[tuple[Window, int]]:
+        """Strike the windows that were taken back with a verdict; returns them with their numbers."""
+        struck = [(window, number) for window, number, uid in self._done if uid and uid == verdict]
+        self._done = [one for one in self._done if not one[2] or one[2] != verdict]
+        return struck
 
 
 def unlearn(
-    detector: Detector, body: bytes, past: Past, scored: int, recall: Callable[[Window], pa.Table]
+    detector: Detector,
+    body: bytes,
+    past: Past,
+    scored: int,
+    recall: Callable[[Window], pa.Table],
+    learned: Callable[[pa.Table], pa.Table] = lambda rows: rows,
 ) -> TakenBack:
     """Apply one operation.
 
@@ -125,11 +139,13 @@ def unlearn(
         How many events the tenant has had scored.
     recall
         Gives the learned rows of a window, see `serving.learned.Learned.recall`.
+    learned
+        Drops rows that were never learned, see `serving.judgement.Labels.without_kept_out`.
     """
     operation = decoded(body)
     window = operation.window
     taken = TakenBack(0, 0, 0.0)
     if window.from_us < window.to_us:
-        taken = take_back(detector, past.fresh(recall(window)))
-        past.add(window, scored, operation.oldest_us)
+        taken = take_back(detector, learned(past.fresh(recall(window))))
+        past.add(window, scored, operation.oldest_us, operation.verdict)
     return taken

@@ -284,9 +284,13 @@ def of_protocol(protocol: str) -> list[bytes]:
             b'{"delete":{"_id":"1"}}\n',
             b'{"update":{"_id":"1"}}\n{"doc":' + event + b"}\n",
             b'{"index":{}}\n' + wrapped + b"\n",
+            b'{"create":{}}\n{"log":"\x83 x","stream":"out"}\n',
         ],
         "hec": [
-            b'{"event":' + event + b'}{"event":"x","time":1767600000.2,"host":"h","sourcetype":"syslog"}'
+            b'{"event":' + event + b'}{"event":"x","time":1767600000.2,"host":"h","sourcetype":"syslog"}',
+            b'{"event":"\x83 x"}',
+            b'{"event":{"log":"\x83 x"}}',
+            b"\x1d\r",
         ],
         "hec-raw": [line + b"\n" + line],
         "native": [
@@ -300,7 +304,7 @@ def of_protocol(protocol: str) -> list[bytes]:
             b'"attributes":[{"key":"a","value":{"arrayValue":{"values":[{"intValue":"5"}]}}}]}]}]}]}'
         ],
         "syslog-stream": [b"%d %b" % (len(line), line) * 2, line + b"\n" + line + b"\n"],
-        "carrier": [wrapped, b'{"log":"x","stream":"stdout"}'],
+        "carrier": [wrapped, b'{"log":"x","stream":"stdout"}', b'{"log":"\x83 x","stream":"out"}'],
         "limits": [event],
         "gzip": [gzip.compress(event, mtime=0), gzip.compress(event, mtime=0) * 2],
         "deflate": [zlib.compress(event)],

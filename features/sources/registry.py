@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ MODULES = {
 CERTAIN_ENOUGH = 0.1
 
 
+@cache
 def decoder_class(name: str) -> type[Decoder]:
     """The decoder of a source; InputError names the known ones when there is none."""
     if name not in MODULES:

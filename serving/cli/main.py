@@ -25,6 +25,8 @@ COMMANDS = {
     "drift": "Compare recent events with those a model was trained on.",
     "models": "List, show and fetch registered models.",
     "serve": "Take events over HTTP and syslog, and answer questions about them.",
+    "alerts": "List and work on the alerts of a running service.",
+    "explain": "Work out an alert's risk again from its receipt, and say what it is made of.",
     "keys": "Make, list and revoke the keys of collectors and people.",
     "demo": "Score a simulated organisation and show the result.",
     "doctor": "Check the installation and a state folder.",

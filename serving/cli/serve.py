@@ -25,6 +25,7 @@ class Options:
     syslog_tcp: str = ""
     syslog_udp: str = ""
     syslog_tenant: str = "default"
+    notify_allow: str = ""
     quota: str = ""
     tenant_quota: tuple[str, ...] = ()
 
@@ -49,6 +50,9 @@ class Options:
 @click.option("--syslog-tcp", default="", metavar="HOST:PORT", help="Take syslog over TCP (TLS if it is on).")
 @click.option("--syslog-udp", default="", metavar="HOST:PORT", help="Take syslog over UDP.")
 @click.option("--syslog-tenant", default="default", show_default=True, help="Whose the syslog messages are.")
+@click.option(
+    "--notify-allow", default="", metavar="NETWORKS", help="Private networks that notifications may reach."
+)
 @click.option(
     "--quota", default="", metavar="RATE[:BURST[:ENTITIES]]", help="Events a second of any tenant, and more."
 )
@@ -81,6 +85,7 @@ def run(options: Options) -> None:
         syslog_tcp=options.syslog_tcp,
         syslog_udp=options.syslog_udp,
         syslog_tenant=options.syslog_tenant,
+        notify_allow=options.notify_allow,
         quota=options.quota,
         tenant_quotas=",".join(options.tenant_quota),
     )

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from serving.cli.client import asked
 
 KINDS = ("user", "host", "src_ip")
-SECONDS = 600
-"""How long the service may take: it reads all events of the window once."""
 
 
 @click.command(name="unlearn")
@@ -64,38 +58,11 @@ def _by_service(url: str, key: str, kind: str, entity: str, low: datetime, high:
     from urllib.parse import quote
 
     path = f"/v1/entities/{kind}/{quote(entity, safe='')}/unlearn"
-    found = _asked(url, key, path, {"from": low.isoformat(), "to": high.isoformat()})
+    found = asked(url, key, "POST", path, {"from": low.isoformat(), "to": high.isoformat()})
     since = datetime.fromisoformat(found["from"])
     _say(found["entity"], found["events"], found["missing_weight"], since, high)
     if since > low:
         click.echo(f"what was learned before {_utc(since)} UTC is no longer kept event by event")
-
-
-def _asked(url: str, key: str, path: str, body: Mapping[str, str]) -> dict[str, Any]:
-    """The answer of a service to a POST; InputError says what it or the way to it had against it."""
-    from urllib.error import HTTPError, URLError
-    from urllib.request import Request, urlopen
-
-    from features.errors import InputError
-    from serving.text import printable
-
-    if not url.startswith(("https://", "http://")):
-        raise InputError(f"--url {url}: must begin with https:// or http://")
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    content = json.dumps(body).encode()
-    request = Request(url.rstrip("/") + path, content, headers)  # noqa: S310 - checked above
-    try:
-        with urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - as above
-            found: dict[str, Any] = json.loads(answer.read())
-    except HTTPError as error:
-        said = error.read()[:2000].decode("utf-8", "replace")
-        # what is no service of ours is shown in its own words
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            said = str(json.loads(said)["error"])
-        raise InputError(f"{url} answered {error.code}: {printable(said)}") from error
-    except (URLError, OSError, ValueError) as error:
-        raise InputError(f"{url} cannot be asked: {error}") from error
-    return found
 
 
 def _say(name: str, taken: int, missing: float, low: datetime, high: datetime) -> None:

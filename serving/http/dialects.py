@@ -12,6 +12,7 @@ from features.errors import HabitusError, InputError
 from serving.http.compression import UnknownEncoding
 from serving.protocols import hec, otlp
 from serving.submission import Busy, Refused, TooLarge
+from serving.triage.words import Conflict, Missing
 
 JSON = b"application/json"
 PROTOBUF = b"application/x-protobuf"
@@ -64,7 +65,7 @@ _ELASTIC_TYPES = {
     429: "es_rejected_execution_exception",
     503: "unavailable_shards_exception",
 }
-_RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 413: 3, 415: 3, 429: 8, 500: 13, 503: 14}
+_RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 10, 413: 3, 415: 3, 429: 8, 500: 13, 503: 14}
 """google.rpc.Code: INVALID_ARGUMENT, UNAUTHENTICATED, PERMISSION_DENIED, and so on."""
 _HEC_CODES = {400: 6, 401: 2, 403: 4, 404: 404, 405: 405, 413: 27, 429: 9, 500: 8, 503: 9}
 
@@ -82,6 +83,10 @@ def refusal_of(error: HabitusError, dialect: Dialect) -> Refusal:
         return Refusal(413, str(error))
     if isinstance(error, UnknownEncoding):
         return Refusal(415, str(error))
+    if isinstance(error, Missing):
+        return Refusal(404, str(error))
+    if isinstance(error, Conflict):
+        return Refusal(409, str(error))
     if isinstance(error, InputError):
         return Refusal(400, str(error))
     return Refusal(500, "an error inside of the service; its log says more")

@@ -17,6 +17,10 @@ def refusals(*statuses: str) -> dict[str, Any]:
         "403": {"description": "The key's role does not allow this", "content": _ERROR},
         "404": {"description": "There is no such thing in this tenant", "content": _ERROR},
         "408": {"description": "The body did not arrive in time", "content": _ERROR},
+        "409": {
+            "description": "Not what the caller saw any more; `present` is what it is now",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Conflict"}}},
+        },
         "413": {"description": "Over a limit, which the message names", "content": _ERROR},
         "415": {"description": "A content type or encoding that is not supported", "content": _ERROR},
         "429": {"description": "Busy: nothing was kept, send it again", "content": _ERROR, "headers": _RETRY},

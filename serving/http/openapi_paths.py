@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving.http import openapi_acting
+from serving.http import openapi_acting, openapi_notify, openapi_triage
 from serving.http.openapi_parts import KIND, in_path, in_query, json_answer, ref, refusals
+from serving.queries import SORTS
+from serving.triage.words import STATES
 
 _INGEST = refusals("400", "401", "403", "408", "413", "415", "429", "503")
 _READ = refusals("400", "401", "403", "404", "429", "503")
@@ -125,12 +127,22 @@ PATHS: dict[str, dict[str, Any]] = {
     },
     "/v1/alerts": {
         "get": {
-            "summary": "Alerts as OCSF Detection Findings, newest day first",
+            "summary": "Alerts as OCSF Detection Findings, newest day first unless sorted otherwise",
             "parameters": [
                 in_query("from", "First day (UTC), YYYY-MM-DD", {"type": "string", "format": "date"}),
                 in_query("to", "Last day", {"type": "string", "format": "date"}),
                 in_query("entity_kind", "Only of this kind", KIND),
+                in_query("entity", "Only of this entity, by its name", {"type": "string"}),
                 in_query("min_risk", "Least risk", {"type": "number", "minimum": 0}),
+                in_query(
+                    "min_severity", "Least severity_id", {"type": "integer", "minimum": 1, "maximum": 5}
+                ),
+                in_query("state", f"Any of {', '.join(STATES)}, with commas", {"type": "string"}),
+                in_query("assignee", "Who has it; empty for those that nobody has", {"type": "string"}),
+                in_query("verdict_id", "OCSF verdict_id, or `none`", {"type": "string"}),
+                in_query("text", "In the entity's name or a reason", {"type": "string", "maxLength": 200}),
+                in_query("since", "Raised at or after this moment, ISO 8601", {"type": "string"}),
+                in_query("sort", "Highest or newest first", {"enum": list(SORTS), "default": "day"}),
                 _LIMIT,
                 in_query("after", "`next` of the page before", {"type": "string"}),
             ],
@@ -142,6 +154,23 @@ PATHS: dict[str, dict[str, Any]] = {
             "summary": "One alert",
             "parameters": [in_path("alert_id", {"type": "string"})],
             "responses": {"200": json_answer("The finding", ref("Finding")), **_READ},
+        }
+    },
+    "/v1/alerts/{alert_id}/receipt": {
+        "get": {
+            "summary": "What an alert's risk was made of; `habitus explain` works it out again",
+            "parameters": [in_path("alert_id", {"type": "string"})],
+            "responses": {"200": json_answer("The receipt", {"type": "object"}), **_READ},
+        }
+    },
+    "/v1/metrics/soc": {
+        "get": {
+            "summary": "How fast and how well alerts are worked on; definitions in docs/triage.md",
+            "parameters": [
+                in_query("from", "Alerts raised at or after this moment, ISO 8601", {"type": "string"}),
+                in_query("to", "And before this one; by default the last 30 days", {"type": "string"}),
+            ],
+            "responses": {"200": json_answer("Numbers", {"type": "object"}), **_READ},
         }
     },
     "/v1/entities/{kind}/{entity}": {
@@ -176,6 +205,8 @@ PATHS: dict[str, dict[str, Any]] = {
     ),
     "/metrics": _open("Prometheus metrics", "text/plain", {"type": "string"}),
     **openapi_acting.PATHS,
+    **openapi_triage.PATHS,
+    **openapi_notify.PATHS,
 }
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -281,4 +312,6 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         },
     },
     **openapi_acting.SCHEMAS,
+    **openapi_triage.SCHEMAS,
+    **openapi_notify.SCHEMAS,
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from serving.triage.verdicts import Judges
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -56,11 +58,11 @@ class Reads(Protocol):
         """A tenant's numbers and limits."""
 
 
-class Acts(Reads, Protocol):
+class Acts(Reads, Judges, Protocol):
     """Changes what was learned."""
 
     async def unlearn(
-        self, tenant: str, kind: str, name: str, from_us: int, to_us: int, actor: Deed
+        self, tenant: str, kind: str, name: str, from_us: int, to_us: int, actor: Deed, verdict: str = ""
     ) -> Unlearned:
         """See `serving.core.Core.unlearn`."""
 

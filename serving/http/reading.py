@@ -1,5 +1,5 @@
 """The reading API: alerts, entities and baselines of the caller's tenant (a Starlette application), and the
-routes of `serving.http.acting`.
+routes of `serving.http.acting`, `triaging` and `notifying`.
 
 Who asks, and what answers, stand in the ASGI scope: `serving.http.app` puts them there.
 """
@@ -7,6 +7,7 @@ Who asks, and what answers, stand in the ASGI scope: `serving.http.app` puts the
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from features.errors import HabitusError, InputError
-from serving import queries
-from serving.http import acting
+from serving import queries, soc
+from serving.days import DAY_US
+from serving.http import acting, notifying, parts, triaging
 from serving.http.dialects import Dialect, Refusal, refusal_of, spoken
 from serving.http.ports import CALLER, CORE
+from serving.triage.words import STATES, Conflict, checked_verdict
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from serving.http.ports import Reads
 
 MOST_ROWS = 1000
+TEXT_LENGTH = 200
 KINDS = ("user", "host", "src_ip")
 
 
@@ -34,8 +38,12 @@ def application() -> Starlette:
     """The application; one can serve any number of cores."""
     routes = [
         *acting.routes(),
+        *triaging.routes(),
+        *notifying.routes(),
         Route("/v1/usage", _usage),
         Route("/v1/alerts", _alerts),
+        Route("/v1/metrics/soc", _soc),
+        Route("/v1/alerts/{alert_id}/receipt", _receipt),
         Route("/v1/alerts/{alert_id}", _alert),
         Route("/v1/entities/{kind}/{entity:path}", _entity),
         Route("/v1/baselines/{entity:path}", _baseline),
@@ -48,6 +56,10 @@ def answered(error: HabitusError) -> Response:
     """An error that was raised on purpose, as this API answers it."""
     answer = spoken(refusal_of(error, Dialect.NATIVE), Dialect.NATIVE)
     headers = {name.decode(): value.decode() for name, value in answer.headers}
+    if isinstance(error, Conflict) and error.present is not None:
+        # whoever was too late sees what it is now, without asking again
+        told = {"error": str(error), "status": 409, "present": error.present}
+        return Response(msgspec.json.encode(told), 409, media_type="application/json")
     return Response(answer.body, answer.status, headers, media_type=answer.content_type.decode())
 
 
@@ -73,17 +85,35 @@ async def _usage(request: Request) -> Response:
 async def _alerts(request: Request) -> Response:
     core, tenant = _asked(request)
     query = request.query_params
+    states = tuple(filter(None, query.get("state", "").split(",")))
+    if unknown := set(states) - set(STATES):
+        raise InputError(f"state={min(unknown)[:20]!r}: some of {', '.join(STATES)}, with commas")
     wanted = queries.Wanted(
         first=_day(query.get("from"), "from"),
         last=_day(query.get("to"), "to"),
         entity_kind=_kind(query["entity_kind"]) if "entity_kind" in query else "",
+        entity=query.get("entity", ""),
         min_risk=_number(query.get("min_risk", "0"), "min_risk"),
+        min_severity=parts.whole(query.get("min_severity", "1"), "min_severity", 5),
+        states=states,
+        assignee=query.get("assignee"),
+        verdict_id=_verdict(query.get("verdict_id")),
+        text=query.get("text", "")[:TEXT_LENGTH],
+        since_us=parts.moment(query["since"], "since") if "since" in query else None,
+        sort=query.get("sort", "day"),
         limit=_limit(query.get("limit", "100")),
         after=query.get("after", ""),
     )
     found = await asyncio.to_thread(queries.find_alerts, core.database, tenant, wanted)
-    following = found[-1]["finding_info"]["uid"] if len(found) == wanted.limit else None
-    return _json({"alerts": found, "next": following})
+    return _json({"alerts": found.alerts, "next": found.following})
+
+
+async def _soc(request: Request) -> Response:
+    core, tenant = _asked(request)
+    query = request.query_params
+    until_us = parts.moment(query["to"], "to") if "to" in query else time.time_ns() // 1000
+    from_us = parts.moment(query["from"], "from") if "from" in query else until_us - soc.DEFAULT_DAYS * DAY_US
+    return _json(await asyncio.to_thread(soc.numbers, core.database, tenant, from_us, until_us))
 
 
 async def _alert(request: Request) -> Response:
@@ -94,6 +124,16 @@ async def _alert(request: Request) -> Response:
     if found is None:
         raise Refusal(404, "there is no alert with this id")
     return _json(found)
+
+
+async def _receipt(request: Request) -> Response:
+    core, tenant = _asked(request)
+    found = await asyncio.to_thread(
+        queries.find_receipt, core.database, tenant, request.path_params["alert_id"]
+    )
+    if found is None:
+        raise Refusal(404, "there is no alert with this id, or no receipt of it")
+    return Response(found, media_type="application/json")
 
 
 async def _entity(request: Request) -> Response:
@@ -150,6 +190,13 @@ def _day(text: str | None, name: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError as error:
         raise InputError(f"{name}={text[:20]!r} is no day: write YYYY-MM-DD") from error
+
+
+def _verdict(text: str | None) -> int | None:
+    """0 for none."""
+    if text is None:
+        return None
+    return 0 if text == "none" else checked_verdict(parts.whole(text, "verdict_id", 99))
 
 
 def _kind(text: str) -> str:

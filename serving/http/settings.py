@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.errors import InputError
+from serving.notify.addresses import Network
 from serving.protocols.limits import Limits
 from serving.quota import Quota, parsed_by_tenant
 
@@ -44,6 +45,9 @@ class Settings:
         Open connections; more are answered 503.
     stop_seconds
         How long requests may take to finish when the service is asked to stop.
+    notify_allow
+        Private networks that notifications may reach, such as 10.1.2.0/24, with commas; see
+        `serving.notify.addresses`.
     quota, tenant_quotas
         RATE[:BURST[:ENTITIES]] of any tenant, and TENANT=RATE[:BURST[:ENTITIES]] of some, with commas; see
         `serving.quota`.
@@ -63,6 +67,7 @@ class Settings:
     body_seconds: float = 30.0
     connections: int = 2048
     stop_seconds: int = 20
+    notify_allow: str = ""
     quota: str = ""
     tenant_quotas: str = ""
     limits: Limits = field(default_factory=Limits)
@@ -78,6 +83,7 @@ class Settings:
             if listener:
                 address(listener)
 
+        Network.parsed(self.notify_allow)
         Quota.parsed(self.quota)
         parsed_by_tenant(self.tenant_quotas)
 

@@ -111,7 +111,10 @@ def native_text(text: str) -> bytes | None:
 def _text(raw: msgspec.Raw | msgspec.UnsetType) -> str | None:
     if not isinstance(raw, msgspec.Raw) or bytes(raw)[:1] != b'"':
         return None
-    return msgspec.json.decode(raw, type=str)
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # what was passed over was not looked into
+        return None
 
 
 def _of_syslog_ng(carrier: _Carrier) -> bytes:

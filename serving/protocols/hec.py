@@ -51,6 +51,8 @@ class _Envelope(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Envelope).decode
+_BLANK = " \t\n\r\x0b\x0c"
+"""What `bytes.strip` takes away; text has more blanks, and a record of those alone must not get lost."""
 
 
 def frame(body: bytes, source: str = AUTO) -> Framed:
@@ -76,7 +78,7 @@ def _stream(text: bytes, source: str) -> Framed:
     rest = text.decode("utf-8", "replace")
     position = 0
     while position < len(rest):
-        if rest[position].isspace():
+        if rest[position] in _BLANK:
             position += 1
             continue
         try:
@@ -87,7 +89,7 @@ def _stream(text: bytes, source: str) -> Framed:
             # whatever comes after this line may be sound again
             end = rest.find("\n", position)
             end = len(rest) if end < 0 else end
-            _put_aside(framed, rest[position:end].strip().encode("utf-8", "replace"), "no HEC event")
+            _put_aside(framed, rest[position:end].strip(_BLANK).encode("utf-8", "replace"), "no HEC event")
         else:
             _add(framed, envelope, raw)
         position = end
@@ -106,7 +108,7 @@ def _add(framed: Framed, envelope: _Envelope, raw: bytes) -> None:
         _put_aside(framed, raw, "a HEC event without content")
         return
     if event[:1] == b'"':
-        text = msgspec.json.decode(event, type=str)
+        text = _text(event)
         record = carriers.native_text(text) or _wrapped(text, envelope)
     elif event[:1] == b"{":
         record = event.replace(b"\r", b" ").replace(b"\n", b" ")
@@ -119,6 +121,14 @@ def _add(framed: Framed, envelope: _Envelope, raw: bytes) -> None:
         return
     framed.records.append(record)
     framed.sources.append(framed.source if framed.source != AUTO else source_of(envelope.sourcetype))
+
+
+def _text(event: bytes) -> str:
+    """The text of a JSON string; bytes that are no UTF-8, as containers write them, are replaced."""
+    try:
+        return msgspec.json.decode(event, type=str)
+    except UnicodeDecodeError:
+        return msgspec.json.decode(event.decode("utf-8", "replace"), type=str)
 
 
 def source_of(sourcetype: str | None) -> str:

@@ -118,8 +118,139 @@ alerts = Table(
     Column("seq", BigInteger, nullable=False),  # the journal's position it was raised at
     Column("alerted_us", BigInteger),
     Column("entity_risk", Float(53)),
+    # what people did about it, see `serving.triage`
+    Column("state", Text, nullable=False, server_default="new"),
+    Column("assignee", Text, nullable=False, server_default=""),
+    Column("version", Integer, nullable=False, server_default="0"),
+    Column("verdict_id", SmallInteger),  # OCSF; of the newest verdict that was not reverted
+    Column("channel", Text, nullable=False, server_default=""),  # that says most of it
+    Column("first_us", BigInteger),  # event time of the first finding behind it
+    Column("acknowledged_us", BigInteger),
+    Column("contained_us", BigInteger),
+    Column("closed_us", BigInteger),
     UniqueConstraint("tenant", "entity_kind", "entity", "day", name="one_alert_an_entity_day"),
     Index("alerts_by_day", "tenant", "day"),
+    Index("alerts_by_state", "tenant", "state", "day"),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("uid", Text, primary_key=True),
+    Column("subject", Text, nullable=False),  # alert, event or entity_day
+    Column("event_uid", Text, nullable=False),  # "" unless the subject is an event
+    Column("alert_id", Text, nullable=False),  # "" for an entity-day that raised no alert
+    Column("entity_kind", Text, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("verdict_id", SmallInteger, nullable=False),  # OCSF
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("reverted_us", BigInteger),
+    Column("reverted_by", Text),
+    Index("verdicts_by_alert", "tenant", "alert_id"),
+    Index("verdicts_by_entity_day", "tenant", "entity_kind", "entity", "day"),
+    Index("verdicts_by_time", "tenant", "at_us"),
+)
+
+exceptions = Table(
+    "exceptions",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("uid", Text, primary_key=True),
+    Column("body", Text, nullable=False),  # JSON, see `models.feedback.exemptions.Exemption`
+    Column("reason", Text, nullable=False),
+    Column("wide", Boolean, nullable=False),
+    Column("state", Text, nullable=False),  # proposed, holds, lifted
+    Column("until_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_us", BigInteger),
+    Column("lifted_by", Text),
+    Column("lifted_us", BigInteger),
+    Index("exceptions_by_time", "tenant", "at_us"),
+)
+
+alert_history = Table(
+    "alert_history",
+    metadata,
+    Column("number", _ROW_ID, primary_key=True, autoincrement=True),
+    Column("tenant", Text, nullable=False),
+    Column("alert_id", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("what", Text, nullable=False),  # state, assignee, note, verdict, revert
+    Column("old", Text, nullable=False),
+    Column("new", Text, nullable=False),
+    Index("history_of_alert", "tenant", "alert_id", "number"),
+    Index("history_by_time", "tenant", "at_us"),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # SHA-256 of who asked for what
+    Column("answer", Text, nullable=False),  # JSON
+    Index("requests_by_time", "at_us"),
+)
+
+views = Table(
+    "views",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("query", Text, nullable=False),  # of GET /v1/alerts
+    Column("actor", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("alert_id", Text, primary_key=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # JSON in one zstd frame
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("channel_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),  # webhook, syslog or apprise
+    Column("label", Text, nullable=False),
+    Column("target", Text, nullable=False),  # JSON object; holds secrets
+    Column("rules", Text, nullable=False),  # JSON object: what is sent, and when
+    Column("created_us", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("removed_us", BigInteger),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("message_key", Text, primary_key=True),
+    Column("channel_id", Text, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("payload", Text, nullable=False),  # JSON object
+    Column("severity_id", SmallInteger, nullable=False),
+    # what is sent in one piece has one key: a message's own, or a digest's
+    Column("parcel", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("next_us", BigInteger, nullable=False),
+    Column("done_us", BigInteger),
+    Column("dead_us", BigInteger),
+    Column("error", Text, nullable=False),
+    Index("outbox_due", "done_us", "dead_us", "next_us"),
+    Index("outbox_of_channel", "tenant", "channel_id", "created_us"),
 )
 
 audit = Table(

@@ -30,7 +30,7 @@ INGEST = {
 }  # fmt: skip
 TRY = {"/v1/score"}
 """Every role may try a score; who may learn by it, tests/serving/http/test_front.py says."""
-ADMIN = ("/v1/keys", "/v1/audit")
+ADMIN = ("/v1/keys", "/v1/audit", "/v1/channels")
 """Who has keys, and what was done with them, is for admins alone."""
 SECRET_NAME = "margarethe-of-acme"
 """Occurs in what acme sent, and nowhere else."""

@@ -99,6 +99,42 @@ def test_numbers_and_receipts_never_go_back(database, monkeypatch):
     assert Journal(database).append(operations(1))[0].received_us == first.received_us
 
 
+HOUR_US = 3_600_000_000
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_moment_in_which_the_clock_was_years_ahead_dates_nothing_that_comes_later(
+    database, monkeypatch, caplog, restarted
+):
+    """P8. As long as receipts are from 2038, nobody is refused who is years ahead."""
+    now_us = time.time_ns() // 1000
+    clock = [now_us + 12 * 365 * 24 * HOUR_US]
+    monkeypatch.setattr(time, "time_ns", lambda: clock[0] * 1000)
+    book = Journal(database, 0, lambda: now_us, HOUR_US)
+    assert book.append(operations(1))[0].received_us == clock[0]
+    clock[0] = now_us
+    if restarted:
+        book.close()
+        book = Journal(database, 0, lambda: now_us, HOUR_US)
+    assert book.append(operations(1))[0].received_us == now_us + HOUR_US
+    assert "too late" in caplog.text
+    clock[0] = now_us + 2 * HOUR_US
+    assert book.append(operations(1))[0].received_us == clock[0]
+
+
+def test_a_clock_that_was_set_back_makes_nothing_older_than_events_say(database, monkeypatch):
+    """P8. Taking the clock's word would put everything aside of machines whose clocks are right."""
+    book = Journal(database)
+    first_us = book.append(operations(1))[0].received_us
+    book.close()
+    book = Journal(database, 0, lambda: first_us, HOUR_US)
+    monkeypatch.setattr(time, "time_ns", lambda: 0)
+    assert book.append(operations(1))[0].received_us == first_us
+    book.close()
+    again = Journal(database, 0, lambda: first_us, HOUR_US)
+    assert again.append(operations(1))[0].received_us == first_us
+
+
 def test_a_damaged_body_is_noticed(database):
     book = Journal(database)
     book.append(operations(1))

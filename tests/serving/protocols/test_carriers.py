@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from serving.protocols import bulk
 from serving.protocols.carriers import line_in, unwrap
 from serving.protocols.framing import Framed
 
@@ -58,6 +59,15 @@ def test_rsyslog_s_document_is_written_back_as_a_line():
 )
 def test_an_event_of_its_own_stays_as_it_is(document):
     assert line_in(json.dumps(document).encode()) is None
+
+
+def test_a_log_line_that_is_no_utf_8_is_left_to_the_decoders():
+    document = b'{"log":"\x83 x","stream":"out"}'
+    assert line_in(document) is None
+    framed, items = bulk.frame(b'{"create":{}}\n' + document + b"\n")
+    unwrap(framed, ())
+    assert framed.records == [document]
+    assert len(items) == 1
 
 
 def test_a_document_in_a_message_is_taken_out():

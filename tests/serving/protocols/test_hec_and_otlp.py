@@ -35,6 +35,17 @@ def test_hec_text_without_a_stamp_takes_time_and_host_from_its_envelope():
     assert document["host"]["name"] == "web1"
 
 
+def test_a_hec_text_that_is_no_utf_8_is_taken_with_what_can_be_read():
+    assert hec.frame(b'{"event":"\x83 x","host":"web1"}').records == ["\ufffd x".encode()]
+    assert hec.frame(b'{"event":{"log":"\x83 x"}}').records == [b'{"log":"\x83 x"}']
+
+
+def test_a_hec_body_of_separators_alone_is_a_broken_event_and_not_nothing():
+    framed = hec.frame(b"\x1d\r")
+    assert framed.records == [b"\x1d"]
+    assert framed.poison
+
+
 @pytest.mark.parametrize("bad", [b"{broken", b'{"event":""}', b'{"time":1}', b'{"event":7}', b'"text"'])
 def test_a_broken_hec_event_is_put_aside_and_the_next_one_is_taken(bad):
     framed = hec.frame(bad + b'\n{"event":{"a":1}}')

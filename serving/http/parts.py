@@ -1,0 +1,100 @@
+"""What the routes behind the front share: who may, small JSON bodies, parameters, answers."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from starlette.responses import Response
+
+from features.errors import InputError
+from serving.audit import Deed
+from serving.http.dialects import NO_PERMISSION, Refusal
+from serving.http.ports import CALLER
+from serving.state import parse_moment
+from serving.submission import TooLarge
+from serving.triage.words import Asked
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from serving.http.ports import Caller
+
+BODY_BYTES = 1 << 16
+BODY_SECONDS = 30.0
+
+T = TypeVar("T")
+
+
+def allowed(request: Request, roles: frozenset[Any]) -> Caller:
+    """The caller; Refusal when the role of the key is none of these."""
+    caller: Caller = request.scope[CALLER]
+    if caller.role not in roles:
+        raise Refusal(403, NO_PERMISSION)
+    return caller
+
+
+async def raw_body(request: Request) -> bytes:
+    """A small body; Refusal or TooLarge when it is not."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise Refusal(415, "send this without Content-Encoding")
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size > BODY_BYTES:
+                    raise TooLarge(f"a body of more than {BODY_BYTES:,} bytes is not needed here")
+                parts.append(part)
+    except TimeoutError as error:
+        raise Refusal(408, f"the body did not arrive within {BODY_SECONDS:g} seconds") from error
+    return b"".join(parts)
+
+
+def formed(content: bytes, form: type[T]) -> T:
+    """JSON of a form; InputError when it is none."""
+    try:
+        return msgspec.json.decode(content, type=form)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"the body is not as documented at /docs: {error}") from error
+
+
+async def body(request: Request, form: type[T]) -> T:
+    """A small JSON body of a form."""
+    return formed(await raw_body(request), form)
+
+
+def asked(request: Request, caller: Caller, content: bytes, version: int | None) -> Asked:
+    """Who asks for a change, with the idempotency key that came along."""
+    if version is not None and not 0 <= version < 1 << 31:
+        raise InputError(f"version={version}: the number that the alert was shown with")
+    what = b"\0".join([request.method.encode(), request.url.path.encode(), content])
+    who = Deed(caller.key_id, "", "", caller.role)
+    return Asked(caller.tenant, who, version, request.headers.get("idempotency-key", ""), what)
+
+
+def json(value: Any, status: int = 200) -> Response:
+    """An answer in JSON."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def moment(text: str, name: str) -> int:
+    """Microseconds since 1970 UTC."""
+    try:
+        return round(parse_moment(text, name).astimezone(UTC).timestamp() * 1e6)
+    except OverflowError as error:
+        raise InputError(f"{name}={text[:40]!r} is no year of ours") from error
+
+
+def iso(moment_us: Any) -> str:
+    """A moment as ISO 8601, UTC."""
+    return datetime.fromtimestamp(int(moment_us) / 1e6, UTC).isoformat()
+
+
+def whole(text: str, name: str, most: int, least: int = 1) -> int:
+    """A number of a parameter; InputError when it is none."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most):
+        raise InputError(f"{name}={text[:20]!r}: a number from {least} to {most}")
+    return int(text)

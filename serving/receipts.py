@@ -1,0 +1,245 @@
+"""Receipts: what an alert's risk was made of, so that it can be worked out again from the receipt alone.
+
+    evidence by cause = sum of the gains of the findings of that cause                          (float32)
+    excess            = sum over causes
+    alone             = nats of the excess among past days                       (models.ranking.ensemble)
+    combined          = weighted mean of the members' nats                        (models.ranking.ranker)
+    risk              = ((1 - trust) alone + trust nats(combined)) x factor
+
+The members (neighbours, forests, the combiner) are recorded as what they said: they are fitted anew every few
+nights, and a model a night would be more than all events. Everything behind them is worked out again, bit for
+bit. Of a tail (`models.ranking.tails`) a receipt holds the points between which it was read. `factor` is what
+feedback left of the risk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from features.behaviours import ENTITY_KINDS
+from features.errors import StateError
+from features.measures import COUNTS
+from models.detector import Detector
+from models.ranking.ensemble import excess_nats
+from models.ranking.ranker import Ranker
+from models.ranking.settings import RankerSettings
+from models.ranking.tails import Tail
+from serving.days import day_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from models.days import DayTable, Findings
+
+FORM = 1
+MOST_FINDINGS = 2_000
+"""Findings of one entity-day in a receipt, the strongest; with more, the evidence is recorded only."""
+
+
+def alert_id(tenant: str, kind: str, entity: str, day: int) -> str:
+    """The id of the alert about an entity's day (days since 1970, UTC)."""
+    return hashlib.sha256(msgspec.json.encode([tenant, kind, entity, day])).hexdigest()[:24]
+
+
+def take(
+    detector: Detector, tenant: str, table: DayTable, rows: np.ndarray, fitted: str = ""
+) -> list[dict[str, Any]]:
+    """Receipts of some rows of a day's table, which must be all of the day: nats depend on nothing else, but
+    the last bits of a product of matrices depend on how many rows it has. Changes nothing.
+
+    rows: int64, places in the table. fitted: `digest_of_ranker`, which takes long, if it is known. O(rows of
+    the table) for the ranking.
+    """
+    if not len(rows):
+        return []
+    ranker = detector.ranker
+    scores = ranker.score(table)
+    factors = detector.days.factors(table)
+    day = int(table.day[0])
+    # models.days has no public door to these
+    found = detector.days._of_day(day)
+    made = versions(detector, fitted)
+    return [
+        _receipt(detector, tenant, table, int(row), scores, float(factors[row]), found, made)
+        for row in rows.tolist()
+    ]
+
+
+def digest_of_ranker(ranker: Ranker) -> str:
+    """SHA-256 of everything fitted, which changes at night only; O(size of the ranker)."""
+    arrays, state = ranker.export()
+    fitted = hashlib.sha256(msgspec.json.encode(state, order="sorted"))
+    for name in sorted(arrays):
+        fitted.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\0".encode())
+        fitted.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return fitted.hexdigest()
+
+
+def versions(detector: Detector, fitted: str = "") -> dict[str, str]:
+    """What made the scores: versions, and SHA-256 of the fitted ranker, its settings and the feedback."""
+    try:
+        own = version("habitus")
+    except PackageNotFoundError:
+        own = "0"
+    return {
+        "habitus": own,
+        "numpy": np.__version__,
+        "schema": Detector.schema(),
+        "ranker": fitted or digest_of_ranker(detector.ranker),
+        "settings": _digest(asdict(detector.ranker.settings)),
+        "feedback": _digest(detector.feedback.export()),
+    }
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+
+
+def _receipt(
+    detector: Detector,
+    tenant: str,
+    table: DayTable,
+    row: int,
+    scores: Any,
+    factor: float,
+    found: Findings | None,
+    made: dict[str, str],
+) -> dict[str, Any]:
+    ranker, baselines, channels = detector.ranker, detector.baselines, detector.channels
+    entity, day = int(table.entity[row]), int(table.day[row])
+    kind = ENTITY_KINDS[int(table.kind[row])]
+    name = str(baselines.values.many(baselines.entities.name[entity : entity + 1])[0])
+    vector = table.evidence[row]
+    total = np.maximum(vector[None], 0.0).sum(1, dtype=np.float64)
+    members = {name: float(nats[row]) for name, nats in scores.members.items()}
+    combined = ranker._combined({name: np.array([nats]) for name, nats in members.items()}, 1)
+    findings = _findings(detector, found, entity)
+    return {
+        "form": FORM,
+        "alert_id": alert_id(tenant, kind, name, day),
+        "entity_kind": kind,
+        "entity": name,
+        "day": day_of(day).isoformat(),
+        "versions": made,
+        "n_events": int(table.n_events[row]),
+        "age_days": int(table.age_days[row]),
+        "causes": list(channels.causes),
+        "evidence": [float(value) for value in vector],
+        "counts": {what: float(value) for what, value in zip(COUNTS, table.counts[row], strict=True)},
+        "sessions": [_json(value) for value in table.sessions[row]],
+        "findings": findings,
+        "complete": len(findings) < MOST_FINDINGS,
+        "excess_tail": _points(ranker._excess_tail, total),
+        "excess_seen": float(ranker._excess_seen),
+        "fitted": ranker._ensemble is not None,
+        "members": {name: _json(nats) for name, nats in members.items()},
+        "weights": [[name, weight] for name, weight in ranker.settings.weights],
+        "risk_tail": _points(ranker._risk_tail, combined),
+        "trust": float(ranker._trust[int(table.kind[row])]),
+        "factor": factor,
+        "risk": float(scores.risk[row] * factor),
+    }
+
+
+def _json(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _findings(detector: Detector, found: Findings | None, entity: int) -> list[dict[str, Any]]:
+    """Findings in the order in which their gains were added up."""
+    if found is None:
+        return []
+    rows = np.flatnonzero(found.entity == entity)[:MOST_FINDINGS]
+    channels = detector.channels
+    values = detector.baselines.values.many(found.value[rows])
+    return [
+        {
+            "channel": channels.all[int(found.channel[row])].name,
+            "cause": int(channels.column_of[int(found.channel[row])]),
+            "value": str(value),
+            "time_us": int(found.time_us[row]),
+            "nats": float(found.nats[row]),
+            "gain": float(found.gain[row]),
+            # with the value, and all: of the entity, its group, everybody; decayed
+            "counts": [float(count) for count in found.counts[row]],
+        }
+        for row, value in zip(rows.tolist(), values, strict=True)
+    ]
+
+
+def _points(tail: Tail, score: np.ndarray) -> dict[str, Any]:
+    """The points of a tail that decide about a score; a tail of these alone says the same of it."""
+    if not len(tail.scores):
+        return {"scores": [], "nats": [], "slope": float(tail.nats_per_unit)}
+    last = len(tail.scores) - 1
+    left = min(max(int(np.searchsorted(tail.scores, score[0], "right")) - 1, 0), max(0, last - 1))
+    kept = sorted({left, min(left + 1, last), last})
+    return {
+        "scores": tail.scores[kept].tolist(),
+        "nats": tail.nats[kept].tolist(),
+        "slope": float(tail.nats_per_unit),
+    }
+
+
+# ----------------------------------------------------------------------------------------------------- again
+
+
+def recomputed(receipt: Mapping[str, Any]) -> float:
+    """The risk, from the receipt alone; StateError when that holds too little or something else."""
+    try:
+        if receipt["form"] != FORM:
+            raise StateError(f"a receipt of form {receipt['form']}: use the version of habitus that wrote it")
+        vector = np.array([receipt["evidence"]], np.float32)
+        total = np.maximum(vector, 0.0).sum(1, dtype=np.float64)
+        alone = excess_nats(_tail(receipt["excess_tail"]), receipt["excess_seen"], total)
+        if not receipt["fitted"]:
+            return float(alone[0] * receipt["factor"])
+        members = {
+            name: np.array([np.nan if nats is None else nats]) for name, nats in receipt["members"].items()
+        }
+        combined = _combined([(name, weight) for name, weight in receipt["weights"]], members)
+        full, trust = _tail(receipt["risk_tail"]).of(combined), receipt["trust"]
+        risk = (1.0 - trust) * alone + trust * full
+        return float(risk[0] * receipt["factor"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise StateError(f"the receipt lacks or contradicts a part ({error!r})") from error
+
+
+def evidence_again(receipt: Mapping[str, Any]) -> list[float]:
+    """Evidence by cause, from the findings, as the vector has it."""
+    sums = np.zeros(len(receipt["causes"]))
+    for finding in receipt["findings"]:
+        sums[finding["cause"]] += finding["gain"]
+    return [float(value) for value in sums.astype(np.float32)]
+
+
+def _tail(points: Mapping[str, Any]) -> Tail:
+    return Tail(
+        np.array(points["scores"], np.float64), np.array(points["nats"], np.float64), float(points["slope"])
+    )
+
+
+def _combined(weights: list[tuple[str, float]], members: dict[str, np.ndarray]) -> np.ndarray:
+    """As `models.ranking.ranker.Ranker._combined`, which needs no more than its settings."""
+    ranker = Ranker(replace(RankerSettings(), weights=tuple(weights)))
+    return ranker._combined(members, 1)
+
+
+# ---------------------------------------------------------------------------------------------- what it says
+
+
+def first_us(receipt: Mapping[str, Any]) -> int | None:
+    """Event time of the first finding, microseconds UTC; None without one."""
+    return min((finding["time_us"] for finding in receipt["findings"]), default=None)
+
+
+def leading_channel(receipt: Mapping[str, Any]) -> str:
+    """The channel with the largest gain; "" without findings."""
+    found = max(receipt["findings"], key=lambda one: one["gain"], default=None)
+    return "" if found is None else str(found["channel"])

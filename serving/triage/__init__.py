@@ -1,0 +1,1 @@
+"""Alerts as things that people work on: states, verdicts, notes, history, and what follows from them."""

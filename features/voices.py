@@ -220,8 +220,10 @@ def bounded(weight: np.ndarray, holder: np.ndarray) -> np.ndarray:
     starts = np.flatnonzero(np.diff(level, prepend=-1))
     first = np.repeat(starts, np.diff(starts, append=len(rows)))
     rank = np.arange(len(rows)) - first
-    heavier = np.cumsum(sorted_weight) - sorted_weight
-    rest = np.maximum(total[level] - (heavier - heavier[first]), 0.0)
+    rest = np.empty(len(rows))
+    for start, stop in zip(starts, np.append(starts[1:], len(rows)), strict=True):
+        # summed from the lightest: a difference of sums would leave nothing of light ones beside heavy ones
+        rest[start:stop] = np.cumsum(sorted_weight[start:stop][::-1])[::-1]
     room = 1.0 - rank * share[level]
     height = np.where(room > 0, share[level] * rest / np.where(room > 0, room, 1.0), np.inf)
     # the first of a level that is not above the height made by those before it ends the cut

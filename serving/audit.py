@@ -47,12 +47,19 @@ class Verified(NamedTuple):
     newest: str
 
 
-def append(connection: Connection, at_us: int, tenant: str, deed: Deed) -> None:
-    """Add a line inside of a write transaction, so that the deed and its line are there together or not."""
-    columns = tables.audit.c
+def reserve(connection: Connection) -> None:
+    """Let this transaction be the next that adds lines. Whoever locks rows as well does this first: two who
+    took their locks in different orders would wait for each other.
+    """
     if connection.dialect.name == "postgresql":
         # SQLite's write transactions come one after the other by themselves
         connection.execute(text("LOCK TABLE audit IN EXCLUSIVE MODE"))
+
+
+def append(connection: Connection, at_us: int, tenant: str, deed: Deed) -> None:
+    """Add a line inside of a write transaction, so that the deed and its line are there together or not."""
+    columns = tables.audit.c
+    reserve(connection)
     newest = connection.execute(
         select(columns.number, columns.hash).order_by(columns.number.desc()).limit(1)
     ).first()

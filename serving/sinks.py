@@ -14,7 +14,7 @@ import zstandard
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from serving import receipts
+from serving import audit, receipts
 from serving.days import DAY_US, number_of
 from serving.notify import outbox
 from serving.outputs import table_of_rows
@@ -212,7 +212,10 @@ class StoreSinks:
         with self._database.write() as connection:
             _put(connection, tables.quarantine, self._quarantine)
             _put(connection, tables.entity_days, self._days)
-            fresh = [alert for alert in self._alerts if _put(connection, tables.alerts, [alert])]
+            if self._alerts:
+                audit.reserve(connection)  # people change these rows as well
+            fresh = _fresh(connection, self._alerts)
+            _put(connection, tables.alerts, fresh)
             for alert in self._alerts:
                 connection.execute(
                     update(tables.alerts)
@@ -300,9 +303,21 @@ def _stored(connection: Connection, alert: dict[str, Any]) -> dict[str, Any]:
     return dict(connection.execute(query).mappings().one())
 
 
-def _put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> int:
-    """Insert rows; those that are there stay as they are. Returns how many were not, if it was one row."""
+def _fresh(connection: Connection, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Alerts that the store does not have, each once."""
+    c = tables.alerts.c
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for alert in given:
+        key = (alert["tenant"], alert["alert_id"])
+        query = select(c.alert_id).where(c.tenant == key[0], c.alert_id == key[1])
+        if key not in found and connection.execute(query).first() is None:
+            found[key] = alert
+    return list(found.values())
+
+
+def _put(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows; those that are there stay as they are."""
     if not rows:
-        return 0
+        return
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    return connection.execute(make(table).on_conflict_do_nothing(), rows).rowcount
+    connection.execute(make(table).on_conflict_do_nothing(), rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving.http import openapi_acting, openapi_notify, openapi_triage
+from serving.http import openapi_acting, openapi_except, openapi_notify, openapi_triage
 from serving.http.openapi_parts import KIND, in_path, in_query, json_answer, ref, refusals
 from serving.queries import SORTS
 from serving.triage.words import STATES
@@ -207,6 +207,7 @@ PATHS: dict[str, dict[str, Any]] = {
     **openapi_acting.PATHS,
     **openapi_triage.PATHS,
     **openapi_notify.PATHS,
+    **openapi_except.PATHS,
 }
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -314,4 +315,5 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     **openapi_acting.SCHEMAS,
     **openapi_triage.SCHEMAS,
     **openapi_notify.SCHEMAS,
+    **openapi_except.SCHEMAS,
 }

@@ -1,5 +1,5 @@
 """The reading API: alerts, entities and baselines of the caller's tenant (a Starlette application), and the
-routes of `serving.http.acting`, `triaging` and `notifying`.
+routes of `serving.http.acting`, `triaging`, `notifying` and `excepting`.
 
 Who asks, and what answers, stand in the ASGI scope: `serving.http.app` puts them there.
 """
@@ -19,7 +19,7 @@ from starlette.routing import Route
 from features.errors import HabitusError, InputError
 from serving import queries, soc
 from serving.days import DAY_US
-from serving.http import acting, notifying, parts, triaging
+from serving.http import acting, excepting, notifying, parts, triaging
 from serving.http.dialects import Dialect, Refusal, refusal_of, spoken
 from serving.http.ports import CALLER, CORE
 from serving.triage.words import STATES, Conflict, checked_verdict
@@ -40,6 +40,7 @@ def application() -> Starlette:
         *acting.routes(),
         *triaging.routes(),
         *notifying.routes(),
+        *excepting.routes(),
         Route("/v1/usage", _usage),
         Route("/v1/alerts", _alerts),
         Route("/v1/metrics/soc", _soc),

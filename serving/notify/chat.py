@@ -76,8 +76,7 @@ def send(url: str, title: str, text: str, *, urgent: bool, network: Network) -> 
 
     service = _made(checked(url))
     if urlsplit(url).scheme.startswith("mailto"):
-        for host in {service.smtp_host, service.host} - {None, ""}:
-            network.resolve(host, service.port or 587)
+        network.resolve(service.smtp_host or service.host, service.port or 587)
     service.redirects = False
     service.verify_certificate = True
     service.socket_connect_timeout = service.socket_read_timeout = SECONDS

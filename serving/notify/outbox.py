@@ -11,7 +11,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from serving.days import DAY_US
 from serving.notify import channels
@@ -73,7 +74,8 @@ def put(
         "next_us": now_us,
         "error": "",
     }
-    connection.execute(insert(outbox), [row])
+    make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(make(outbox).values(row).on_conflict_do_nothing())
     return key
 
 

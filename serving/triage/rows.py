@@ -38,6 +38,7 @@ def begin(connection: Connection, asked: Asked) -> None:
     InputError
         If the key is none.
     """
+    audit.reserve(connection)
     if not asked.key:
         return
     words(asked.key, "Idempotency-Key", KEY_LENGTH)

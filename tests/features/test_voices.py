@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features import regroup, voices
@@ -209,6 +209,7 @@ def test_scoring_and_learning_in_pieces_agree_with_quiet_voices() -> None:
     assert_same_habits(*states, NOON_US, tolerance=1e-12)
 
 
+@example([(524288.0, 1), (0.0078125, 1), (0.001, 1)])  # far apart: the light ones must not be rounded away
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(

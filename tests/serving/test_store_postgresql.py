@@ -93,6 +93,58 @@ def test_the_core_works_and_recovers_there(server, tmp_path):
         assert asyncio.run(core.digest("acme")) == before
 
 
+def test_alerts_are_worked_on_and_told_of_there(server, tmp_path):
+    import asyncio
+    import json
+
+    from serving import queries, soc
+    from serving.audit import Deed
+    from serving.learned import Learned
+    from serving.notify import channels
+    from serving.notify.channels import Rules, Target
+    from serving.notify.sender import Sender
+    from serving.sinks import StoreSinks
+    from serving.triage import verdicts
+    from serving.triage.desk import Desk
+    from serving.triage.verdicts import Opinion, Subject
+    from serving.triage.words import Asked, Conflict
+    from tests.serving.triage.triage_app import alert
+
+    asked = Asked("acme", Deed("k1", "", "", "admin"), key="once", what=b"x")
+    with Core(tmp_path / "data", CALM, server) as core:
+        core.offer(submission(lines(0, 20))).result(300)
+        database = core.database
+        url = "https://soc.example/hook"
+        channels.create(database, asked._replace(key=""), "webhook", "", Target(url=url), Rules())
+        sinks = StoreSinks(database, Learned(lambda name: tmp_path / name))
+        for _ in range(2):
+            sinks._alerts.append({**alert("acme", 1), "alerted_us": None, "entity_risk": None})
+            sinks.flush()
+        sent = []
+        made = Sender(database, lambda channel, parcel: sent.append(parcel))
+        made.turn()
+        assert [len(parcel.alerts) for parcel in sent] == [1]
+        subject, opinion = Subject("acme-1"), Opinion(5, "a backup")
+        answers = [asyncio.run(verdicts.give(core, asked, subject, opinion)).answer for _ in range(2)]
+        assert json.loads(answers[0]) == json.loads(answers[1])
+        desk = Desk(database)
+        with pytest.raises(Conflict):
+            desk.set_state(asked._replace(version=0, key=""), "acme-1", "closed")
+        desk.note(asked._replace(key=""), "acme-1", "noch eine Zeile")
+        assert [line["what"] for line in desk.history("acme", "acme-1", 10, 0)] == [
+            "verdict",
+            "state",
+            "note",
+        ]
+        wanted = queries.Wanted(text="LOGON", states=("triaged",), sort="risk")
+        assert len(queries.find_alerts(database, "acme", wanted).alerts) == 1
+        raised_us = alert("acme", 1)["raised_us"]
+        assert soc.numbers(database, "acme", raised_us, raised_us + 1)["alerts"] == 1
+        assert (
+            asyncio.run(verdicts.revert(core, asked._replace(key=""), alert_id="acme-1")).effect is not None
+        )
+
+
 def test_a_server_that_is_not_there_is_named():
     with pytest.raises(InputError, match="cannot be opened"):
         open_database("postgresql://habitus@/x?host=/nonexistent")

@@ -64,6 +64,9 @@ class ReadingCore(MemoryCore):
     def oldest_learned_us(self, state):
         return 0
 
+    async def operate(self, operation):
+        raise InputError("this double takes nothing")
+
 
 def alert(tenant, number, day, risk):
     return {

@@ -14,7 +14,7 @@ ARGS ?=
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); [ $$n -lt 4 ] && echo $$n || echo 4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-bench setup-notebooks run test test-all test-chaos lint format format-check types layers check bench \
+.PHONY: help setup setup-run setup-bench run test test-all test-chaos lint format format-check types layers check bench \
         notebooks lock clean distclean
 
 help: ## show this list
@@ -22,16 +22,16 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name what; do \
 	    printf '  %-14s %s\n' "$$name" "$$what"; done
 
-setup: ## make .venv and install the pinned packages (done by every other target)
-	@bash tools/setup.sh dev
+setup: ## make .venv and install the pinned packages for development (done by every target that needs them)
+	@bash tools/setup.sh dev notebooks research
+
+setup-run:
+	@bash tools/setup.sh
 
 setup-bench:
-	@bash tools/setup.sh dev bench
+	@bash tools/setup.sh dev notebooks research bench
 
-setup-notebooks:
-	@bash tools/setup.sh dev notebooks
-
-run: setup ## score a simulated organisation and show who departed from their habits
+run: setup-run ## score a simulated organisation and show who departed from their habits
 	@$(BIN)/habitus demo
 
 test: setup ## every test that needs nothing else and takes seconds, with branch coverage
@@ -71,7 +71,7 @@ bench: setup-bench ## speed and detection quality beside peers: benchmarks/bench
 	    echo "== $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; done; \
 	    [ "$$found" = 1 ] || echo 'benchmarks/ holds no bench_*.py yet'
 
-notebooks: setup-notebooks ## execute every notebook from top to bottom; one that fails fails the target
+notebooks: setup ## execute every notebook from top to bottom; one that fails fails the target
 	@found=0; for file in notebooks/*.ipynb; do [ -e "$$file" ] || continue; found=1; \
 	    echo "== $$file"; $(BIN)/jupyter-execute --timeout=600 "$$file" || exit 1; done; \
 	    [ "$$found" = 1 ] || echo 'notebooks/ holds no .ipynb yet'

@@ -16,7 +16,7 @@ keep=()
 [ $# -eq 0 ] || keep=(--constraint "$(realpath "$1")")
 
 "${pip[@]}" install --quiet --upgrade pip
-"${pip[@]}" install --quiet "${keep[@]}" ".[dev,bench,clients,notebooks]"
+"${pip[@]}" install --quiet "${keep[@]}" ".[dev,bench,clients,notebooks,research]"
 "${pip[@]}" check
 {
     printf '# Every package of every extra, at the version habitus is tested with. Written by `make lock`; a range in\n'

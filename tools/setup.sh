@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
 # Makes .venv and installs habitus with its pinned dependencies. Safe to call always: it does nothing when nothing changed.
 #
-#   tools/setup.sh [EXTRA...]      extras of pyproject.toml; `dev` unless named
+#   tools/setup.sh [EXTRA...]      extras of pyproject.toml; none: what running needs
 #
 # HABITUS_PYTHON names the interpreter to use instead of the first one found.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly VENV=.venv
-extras=("${@:-dev}")
-wanted="$(IFS=,; printf '%s' "${extras[*]}")"
+wanted="$(IFS=,; printf '%s' "$*")"
 
 say() { printf 'set-up: %s\n' "$*" >&2; }
 
@@ -55,7 +54,7 @@ fingerprint() { { cat pyproject.toml constraints.txt tools/setup.sh; pwd -P; } |
 
 working() { [ -x "$VENV/bin/python" ] && usable "$VENV/bin/python" && "$VENV/bin/python" -m pip --version >/dev/null 2>&1; }
 
-stamp="$VENV/.habitus-$wanted"
+stamp="$VENV/.habitus-${wanted:-run}"
 print="$(fingerprint)"
 up_to_date() { [ "$(cat "$stamp" 2>/dev/null)" = "$print" ] && [ -x "$VENV/bin/habitus" ] && recent "$VENV/bin/python"; }
 
@@ -89,10 +88,21 @@ pip() {
             "If $VENV was half made: make distclean, then the same command again."
 }
 
-say "2/3 installing the pinned packages for: $wanted (a minute or two and a few hundred MB the first time)"
+say "2/3 installing the pinned packages for: ${wanted:-run} (a minute or two and a few hundred MB the first time)"
 pip install --quiet --constraint constraints.txt hatchling
+# The registry's newest torch brings gigabytes for graphics cards: where a build for processors can be had, it comes first.
+# Whoever has a card installs the other one over it.
+case ",$wanted," in
+*,research,* | *,bench,*)
+    "$VENV/bin/python" -c 'import torch' 2>/dev/null ||
+        "$VENV/bin/python" -m pip --disable-pip-version-check --no-input --retries 1 --timeout 10 install --progress-bar off \
+            --constraint constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu \
+            "$(sed -n 's/^\(torch==.*\)$/\1+cpu/p' constraints.txt)" </dev/null >&2 ||
+        say "    no build of torch for processors is to be had here: taking the registry's"
+    ;;
+esac
 # One call, so that every dependency and every extra is resolved together, under the pins.
-pip install --progress-bar off --no-build-isolation --constraint constraints.txt --editable ".[$wanted]" >&2
+pip install --progress-bar off --no-build-isolation --constraint constraints.txt --editable ".${wanted:+[$wanted]}" >&2
 
 say "3/3 checking"
 "$VENV/bin/python" -m pip --disable-pip-version-check check >&2 ||

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from features.errors import StateError
 from models.ranking.settings import LOGISTIC
+from models.ranking.tree_walk import logit
 
 ROUNDS, LEARNING_RATE, LEAVES, LEAF_ROWS, L2 = 120, 0.08, 12, 25, 2.0
 """Boosting: small trees with large leaves, since labels of weak distortions are as good as noise."""
@@ -50,16 +52,19 @@ class Trees:
     baseline: float
 
     def logit(self, features: np.ndarray) -> np.ndarray:
-        """float64 (n,); O(n trees depth)."""
-        total = np.full(len(features), self.baseline)
-        rows = np.arange(len(features))
-        for tree in range(len(self.feature)):
-            node = np.zeros(len(features), np.int64)
-            for _ in range(self.depth):
-                goes_left = features[rows, self.feature[tree, node]] <= self.threshold[tree, node]
-                node = np.where(goes_left, self.left[tree, node], self.right[tree, node])
-            total += self.value[tree, node]
-        return total
+        """float64 (n,); O(n trees depth), the same for any batch."""
+        if features.shape[1] <= self.feature.max(initial=-1):
+            raise ValueError(f"{features.shape[1]} features, but the trees look at more")
+        return logit(
+            np.ascontiguousarray(features, np.float64),
+            self.feature,
+            self.left,
+            self.right,
+            self.threshold,
+            self.value,
+            self.depth,
+            self.baseline,
+        )
 
     def export(self, prefix: str) -> dict[str, np.ndarray]:
         """Arrays of a checkpoint."""
@@ -129,6 +134,14 @@ def restored(prefix: str, arrays: dict[str, np.ndarray]) -> Combiner:
         arrays[f"{prefix}_{name}"].copy() for name in ("feature", "left", "right", "threshold", "value")
     )
     depth, baseline = arrays[f"{prefix}_scalars"].tolist()
+    nodes = feature.shape[1] if feature.ndim == 2 else 0
+    alike = all(part.shape == feature.shape for part in (left, right, threshold, value))
+    if (
+        not alike
+        or any(((part < 0) | (part >= nodes)).any() for part in (left, right))
+        or (feature < 0).any()
+    ):
+        raise StateError("the trees of the combiner are damaged: restore an older checkpoint")
     return Trees(feature, left, right, threshold, value, int(depth), float(baseline))
 
 

@@ -7,9 +7,12 @@ Scores are raw, higher is stranger; `models.ranking.tails` makes nats of them by
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from models.ranking.tree_walk import path_lengths
 
 if TYPE_CHECKING:
     from models.days import DayTable
@@ -66,24 +69,35 @@ class Neighbours:
     neighbours: int
     spread: float = LEAST_SPREAD
 
+    @cached_property
     def _scale(self) -> np.ndarray:
         """Every column by its own spread, so that none outweighs the others by its unit."""
         return np.asarray(1.0 / (self.reference.std(0, dtype=np.float64) + self.spread), np.float32)
+
+    @cached_property
+    def _model(self) -> Any:
+        from sklearn.neighbors import NearestNeighbors
+
+        return NearestNeighbors(algorithm="brute").fit(self.reference * self._scale)
 
     def score(self, points: np.ndarray, *, own_place: bool = False) -> np.ndarray:
         """float64 (n,) mean distances. own_place: the points (or what they were made of) are among the
         reference, so that each leaves its nearest one out. O(n m D).
         """
-        from sklearn.neighbors import NearestNeighbors
-
         left_out = int(own_place)
         count = min(self.neighbours + left_out, len(self.reference))
         if count <= left_out or not len(points):
             return np.zeros(len(points))
-        scale = self._scale()
-        model = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(self.reference * scale)
-        distances = np.asarray(model.kneighbors(points * scale)[0], np.float64)
-        return np.asarray(np.round(distances[:, left_out:].mean(1), DIGITS), np.float64)
+        first, same = _distinct(points)
+        distances = np.asarray(self._model.kneighbors(points[first] * self._scale, count)[0], np.float64)
+        return np.asarray(np.round(distances[:, left_out:].mean(1), DIGITS), np.float64)[same]
+
+
+def _distinct(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of different points, and which of these each row is: many quiet days are one point."""
+    rows = np.ascontiguousarray(points).view(np.dtype((np.void, points.shape[1] * points.itemsize)))
+    _, first, same = np.unique(rows.ravel(), return_index=True, return_inverse=True)
+    return first, same
 
 
 @dataclass(frozen=True)
@@ -187,16 +201,38 @@ class Forest:
     """
 
     def __init__(self, reference: np.ndarray, seed: int) -> None:
-        from sklearn.ensemble import IsolationForest
-
-        self._model: Any = None
+        self._walk: tuple[np.ndarray, ...] | None = None
         if len(reference) > 1 and reference.shape[1]:
-            rows = min(TREE_ROWS, len(reference))
-            self._model = IsolationForest(n_estimators=TREES, max_samples=rows, random_state=seed)
-            self._model.fit(reference)
+            self._walk = _grown(np.asarray(reference, np.float32), seed)
 
     def score(self, z: np.ndarray) -> np.ndarray:
         """float64 (n,) anomaly scores between 0 and 1."""
-        if self._model is None or not len(z):
+        if self._walk is None or not len(z):
             return np.zeros(len(z))
-        return np.asarray(-self._model.score_samples(z), np.float64)
+        feature, left, right, threshold, length, denominator = self._walk
+        depths = path_lengths(np.ascontiguousarray(z, np.float32), feature, left, right, threshold, length)
+        return np.asarray(2.0 ** (-depths / denominator), np.float64)
+
+
+def _grown(reference: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
+    """The trees as arrays (trees, nodes) with the expected path length of each leaf, and what their sum is
+    divided by. scikit-learn has no public door to the lengths; a test compares scores with its own.
+    """
+    from sklearn.ensemble import IsolationForest
+    from sklearn.ensemble._iforest import _average_path_length
+
+    rows = min(TREE_ROWS, len(reference))
+    model: Any = IsolationForest(n_estimators=TREES, max_samples=rows, random_state=seed).fit(reference)
+    shape = (TREES, max(each.tree_.node_count for each in model.estimators_))
+    itself = np.broadcast_to(np.arange(shape[1], dtype=np.int32), shape)
+    feature, left, right = np.zeros(shape, np.int32), itself.copy(), itself.copy()
+    threshold, length = np.zeros(shape), np.zeros(shape)
+    for index, (each, columns) in enumerate(zip(model.estimators_, model.estimators_features_, strict=True)):
+        tree, size = each.tree_, each.tree_.node_count
+        inner = tree.children_left >= 0
+        feature[index, :size][inner] = columns[tree.feature[inner]]
+        left[index, :size][inner] = tree.children_left[inner]
+        right[index, :size][inner] = tree.children_right[inner]
+        threshold[index, :size] = tree.threshold
+        length[index, :size] = tree.compute_node_depths() + _average_path_length(tree.n_node_samples) - 1.0
+    return feature, left, right, threshold, length, TREES * _average_path_length(np.array([rows]))

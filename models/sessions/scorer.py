@@ -9,6 +9,7 @@ Each distance becomes nats among past sessions of its kind, and the two are adde
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,6 +53,7 @@ class Space:
     reference: np.ndarray
     tail: Tail
 
+    @cached_property
     def _neighbours(self) -> Neighbours:
         return Neighbours(self.reference, NEIGHBOURS, SPREAD)
 
@@ -63,13 +65,13 @@ class Space:
         bare = cls(used, reference, Tail.fitted(np.zeros(0)))
         if not len(used):
             return bare
-        return cls(used, reference, Tail.fitted(bare._neighbours().score(reference[judged], own_place=True)))
+        return cls(used, reference, Tail.fitted(bare._neighbours.score(reference[judged], own_place=True)))
 
     def nats(self, wide: np.ndarray) -> np.ndarray:
         """float64 (n,) of points, float32 (n, D)."""
         if not len(self.used):
             return np.zeros(len(wide))
-        return self.tail.of(self._neighbours().score(np.ascontiguousarray(wide[:, self.used])))
+        return self.tail.of(self._neighbours.score(np.ascontiguousarray(wide[:, self.used])))
 
 
 class Scorer:

@@ -93,6 +93,7 @@ class Sessions:
         self._past = [SessionHistory(causes, seed) for _ in views]
         self._scorers: list[Scorer | None] = [None for _ in views]
         self._bits = ActivityBits(baselines, bits_of)
+        self._looks = [_Look() for _ in views]
 
     @property
     def dropped(self) -> int:
@@ -105,6 +106,7 @@ class Sessions:
         """Begin a day (days since 1970, UTC); the last one must be closed."""
         self.today = day
         self._days = [book.empty_day(len(self._channels.causes)) for _ in self.views]
+        self._looks = [_Look() for _ in self.views]
 
     def add(self, batch: Batch, scores: Scores) -> None:
         """Take in a scored batch. Events of other days than the open one are left out."""
@@ -181,8 +183,10 @@ class Sessions:
                 here = entity[mine[at]] == table.entity
                 if view.fresh_only:
                     here &= table.age_days <= FRESH_DAYS
-                table = table.take(np.flatnonzero(here))
-                found.append(Judged(index, mine, mine[at[here]], table, scorer.nats(table)))
+                rows = np.flatnonzero(here)
+                table = table.take(rows)
+                nats = self._looks[index].nats(scorer, rows, table)
+                found.append(Judged(index, mine, mine[at[here]], table, nats))
         return found
 
     def remarks(self, judged: list[Judged]) -> dict[int, Remark]:
@@ -236,6 +240,7 @@ class Sessions:
         """Learn from the past what is usual."""
         with one_thread():
             self._scorers = [Scorer.fitted(past.past, self._seed) for past in self._past]
+        self._looks = [_Look() for _ in self.views]
 
     # ----------------------------------------------------------------------------------------------- state
 
@@ -287,6 +292,7 @@ class Sessions:
         if settings["views"] != [view.name for view in self.views]:
             raise ValueError(f"sessions of {settings['views']}")
         self.today = int(settings["today"])
+        self._looks = [_Look() for _ in self.views]
         for index, view in enumerate(self.views):
             self._days[index] = book.Day(
                 *(arrays[f"{view.name}_day_{name}"].copy() for name in book.Day._fields)
@@ -298,6 +304,45 @@ class Sessions:
             )
             if settings["fitted"][index]:
                 self._scorers[index] = Scorer.restored(f"{view.name}_scorer", arrays)
+
+
+class _Look:
+    """Nats of the open day's sessions when they were last looked at, by row of the day's book: most sessions
+    have not gone on between two looks. Nothing of it is state.
+    """
+
+    def __init__(self) -> None:
+        self._nats = np.zeros(0)
+        self._counts: np.ndarray | None = None
+        self._evidence: np.ndarray | None = None
+
+    def nats(self, scorer: Scorer, rows: np.ndarray, table: SessionTable) -> np.ndarray:
+        """float64 (n,) nats of the sessions in some rows, int64 (n,)."""
+        counts, evidence = self._room(int(rows.max(initial=-1)) + 1, table)
+        nats = self._nats[rows]
+        changed = np.flatnonzero(
+            np.isnan(nats)
+            | (counts[rows] != table.counts).any(axis=1)
+            | (evidence[rows] != table.evidence).any(axis=1)
+        )
+        if len(changed):
+            at, part = rows[changed], table.take(changed)
+            nats[changed] = self._nats[at] = scorer.nats(part)
+            counts[at], evidence[at] = part.counts, part.evidence
+        return nats
+
+    def _room(self, end: int, table: SessionTable) -> tuple[np.ndarray, np.ndarray]:
+        if self._counts is None or self._evidence is None:
+            self._counts, self._evidence = table.counts[:0], table.evidence[:0]
+        more = end - len(self._nats)
+        if more > 0:
+            more += len(self._nats)
+            self._nats = np.append(self._nats, np.full(more, np.nan))
+            self._counts, self._evidence = (
+                np.concatenate([kept, np.zeros((more, kept.shape[1]), np.float32)])
+                for kept in (self._counts, self._evidence)
+            )
+        return self._counts, self._evidence
 
 
 def _renamed(partner: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -281,6 +281,24 @@ def test_a_strange_session_stands_out_among_everybodys(values: Values) -> None:
     assert np.array_equal(nats, again)
 
 
+def test_a_look_says_the_same_whether_there_was_one_before_or_not(values: Values) -> None:
+    sessions = weeks(values)
+    attack(values, sessions)
+    unseen = Sessions(values.baselines, CHANNELS)
+    users, kinds = np.arange(1, 21), np.zeros(20, np.int8)
+    first = scores(sessions, kinds[:9], users[:9])
+    more = events(
+        values,
+        [logon(u, "203.0.113.7", "DE", "AS1 One", api=f"new{k}") for u in (3, 8) for k in range(25)],
+        8,
+    )
+    sessions.add(more, scored(more))
+    unseen.restore(*sessions.export())
+    now = scores(sessions, kinds, users)
+    assert np.array_equal(now, scores(unseen, kinds, users))
+    assert now[7, 0] > first[7, 0], "the eighth went on since the look before"
+
+
 def test_nothing_is_said_before_there_is_a_past_or_where_no_view_looks(values: Values) -> None:
     sessions = Sessions(values.baselines, CHANNELS)
     attack(values, sessions)

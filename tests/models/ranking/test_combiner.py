@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from features.errors import StateError
 from models.ranking import combiner
 from models.ranking.settings import BOOSTING, LOGISTIC
 
@@ -68,3 +69,12 @@ def test_a_constant_feature_and_one_class_do_not_break_the_logistic_form():
     x = np.ones((50, 3))
     model = combiner.fitted(LOGISTIC, x, np.ones(50, np.bool_), np.ones(50), RISING, 0)
     assert np.isfinite(model.logit(x)).all()
+
+
+@pytest.mark.parametrize("part", ["left", "right", "feature"])
+def test_trees_that_point_outside_are_refused(data, part):
+    x, strange, weights = data
+    arrays = combiner.fitted(BOOSTING, x, strange, weights, RISING, 0).export("combiner_0")
+    arrays[f"combiner_0_{part}"][3, 0] = -5 if part == "feature" else 10_000
+    with pytest.raises(StateError, match="damaged"):
+        combiner.restored("combiner_0", arrays)

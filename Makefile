@@ -14,7 +14,7 @@ ARGS ?=
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); [ $$n -lt 4 ] && echo $$n || echo 4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run setup-bench run test test-all test-chaos lint format format-check types layers check bench \
+.PHONY: help setup setup-run setup-bench test-programs run test test-all test-chaos lint format format-check types layers check bench \
         notebooks lock clean distclean
 
 help: ## show this list
@@ -23,13 +23,16 @@ help: ## show this list
 	    printf '  %-14s %s\n' "$$name" "$$what"; done
 
 setup: ## make .venv and install the pinned packages for development (done by every target that needs them)
-	@bash tools/setup.sh dev notebooks research
+	@bash tools/setup.sh dev clients notebooks research
 
 setup-run:
 	@bash tools/setup.sh
 
+test-programs: ## install what some tests need from Debian's packages: a browser, collectors, tracers (needs root)
+	@bash tools/test_programs.sh
+
 setup-bench:
-	@bash tools/setup.sh dev notebooks research bench
+	@bash tools/setup.sh dev clients notebooks research bench
 
 run: setup-run ## score a simulated organisation and show who departed from their habits
 	@$(BIN)/habitus demo

@@ -61,8 +61,8 @@ class DayTable(NamedTuple):
     kind: int8, 0 user, 1 host, 2 src_ip. entity: int32 ids. day: int32 days since 1970, UTC. n_events: int64.
     age_days: int32 days since the entity was first seen. evidence: float32 (n, causes) nats beyond the
     everyday by cause (`Channels.causes`). counts: float32 (n, len(COUNTS)). sessions: float32 (n, 2) nats of
-    the strangest session, over all partners and over new ones (`models.sessions`); NaN where nothing is
-    known.
+    the strangest session, over all partners and over new ones (`models.sessions`), and in a third column,
+    where the sequence model is on, of the order of events (`models.sequence`); NaN where nothing is known.
     """
 
     kind: np.ndarray
@@ -94,8 +94,19 @@ def empty_days(causes: int, measures: int = len(COUNTS)) -> DayTable:
 
 
 def joined_days(tables: list[DayTable]) -> DayTable:
-    """Several tables (at least one) as one."""
-    return DayTable(*(np.concatenate(arrays) for arrays in zip(*tables, strict=True)))
+    """Several tables (at least one) as one. Where some lack a column of sessions that others have, they know
+    nothing of it.
+    """
+    widest = max(table.sessions.shape[1] for table in tables)
+    same = [
+        table._replace(
+            sessions=np.pad(
+                table.sessions, ((0, 0), (0, widest - table.sessions.shape[1])), constant_values=np.nan
+            )
+        )
+        for table in tables
+    ]
+    return DayTable(*(np.concatenate(arrays) for arrays in zip(*same, strict=True)))
 
 
 class DayBook:
@@ -321,21 +332,20 @@ class DayBook:
         return shared(found, self._channels, day)
 
     def factors(self, table: DayTable) -> np.ndarray:
-        """What feedback leaves of the risk of entity-days of one day (ids ascending), float64 (n,)."""
+        """How feedback changes the risk of entity-days of one day (ids ascending), float64 (n,)."""
         day = int(table.day[0]) if len(table.day) else 0
-        found = None if self.feedback.says_nothing else self._of_day(day)
-        if found is None:
+        if self.feedback.says_nothing:
             return np.ones(len(table.day))
-        left = Findings(*(array[~self._exempted(found)] for array in found))
         entity = table.entity.astype(np.int64)
-        return self.feedback.factors(
-            self._baselines,
-            self._channels.causes,
-            entity,
-            day,
-            self._by_cause(found, entity),
-            self._by_cause(left, entity),
-        )
+        found = self._of_day(day)
+        if found is None:
+            evidence = left = np.zeros((len(entity), len(self._channels.causes)))
+        else:
+            evidence = self._by_cause(found, entity)
+            exempted = self._exempted(found)
+            left = self._by_cause(Findings(*(array[~exempted] for array in found)), entity)
+        causes = self._channels.causes
+        return self.feedback.factors(self._baselines, causes, entity, day, evidence, left)
 
     def table(self) -> DayTable:
         """Vectors of all closed days."""

@@ -7,7 +7,8 @@ of that entity is no news. What is left of the evidence, relative to all of it, 
 
 which is 1 without feedback, never 0, and falls with nothing but what was judged or exempted: more, or
 something else, raises the risk again. A verdict that something was an attack ends what was remembered of the
-entity.
+entity and puts it under watch: on the days after the one that was judged its risk counts up to WATCH times,
+less every day, until WATCH_DAYS are over or somebody says of a later day that it was harmless.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ data, security risk, managed externally, duplicate, other.
 HARMLESS = (FALSE_POSITIVE, BENIGN, TEST)
 EASE = 0.5
 """Nats beyond the everyday: an entity-day of less evidence is not judged by it."""
+WATCH = 3.0
+WATCH_DAYS = 5
+"""Chosen on two simulated organisations of which no figure is published; 2 to 4 and 3 to 7 days do much the
+same (docs/decisions.md).
+"""
 REMEMBERED_DAYS = 90
 """A verdict says nothing about what happens longer after the day that it is about."""
 
@@ -132,7 +138,8 @@ class Feedback:
     @property
     def says_nothing(self) -> bool:
         """Whether no risk would change."""
-        return not self._exemptions and not any(v.verdict_id in HARMLESS for v in self._verdicts.values())
+        telling = (*HARMLESS, TRUE_POSITIVE)
+        return not self._exemptions and not any(v.verdict_id in telling for v in self._verdicts.values())
 
     def factors(
         self,
@@ -143,33 +150,51 @@ class Feedback:
         evidence: np.ndarray,
         left: np.ndarray,
     ) -> np.ndarray:
-        """What is left of the risk of a day's entities, float64 (n,), above 0 and at most 1.
+        """How the risk of a day's entities changes, float64 (n,): above 0, at most 1 without a watch and at
+        most WATCH with one.
 
         entity: (n,) ids. evidence, left: float64 (n, causes) nats with and without what is exempted.
         """
         left = left.copy()
-        remembered = self._remembered(causes, day)
+        remembered, watched = self._remembered(causes, day)
         kinds = baselines.entities.kind
-        for (kind, name), nats in remembered.items():
-            known = dict(baselines.find(name)).get(ENTITY_KINDS[kind], -1)
-            rows = np.flatnonzero((entity == known) & (kinds[entity] == kind))
-            left[rows] = np.maximum(left[rows] - nats, 0.0)
-        return np.asarray((left.sum(axis=1) + EASE) / (evidence.sum(axis=1) + EASE))
 
-    def _remembered(self, causes: tuple[str, ...], day: int) -> dict[tuple[int, str], np.ndarray]:
-        """Nats by cause that were judged harmless of each entity, before a day or on it."""
+        def rows_of(kind: int, name: str) -> np.ndarray:
+            known = dict(baselines.find(name)).get(ENTITY_KINDS[kind], -1)
+            return np.flatnonzero((entity == known) & (kinds[entity] == kind))
+
+        for key, nats in remembered.items():
+            rows = rows_of(*key)
+            left[rows] = np.maximum(left[rows] - nats, 0.0)
+        factor = np.asarray((left.sum(axis=1) + EASE) / (evidence.sum(axis=1) + EASE))
+        for key, since in watched.items():
+            if day > since:
+                factor[rows_of(*key)] *= 1.0 + (WATCH - 1.0) * (1.0 - (day - since - 1) / WATCH_DAYS)
+        return factor
+
+    def _remembered(
+        self, causes: tuple[str, ...], day: int
+    ) -> tuple[dict[tuple[int, str], np.ndarray], dict[tuple[int, str], int]]:
+        """Nats by cause that were judged harmless of each entity, before a day or on it; and of those under
+        watch the last day that was an attack.
+        """
         column = {cause: place for place, cause in enumerate(causes)}
         found: dict[tuple[int, str], np.ndarray] = {}
+        watched: dict[tuple[int, str], int] = {}
         for verdict in self.verdicts:
             key = (ENTITY_KINDS.index(verdict.entity_kind), verdict.entity)
             if verdict.verdict_id == TRUE_POSITIVE:
                 found.pop(key, None)
+                if 0 <= day - verdict.day <= WATCH_DAYS:
+                    watched[key] = max(watched.get(key, verdict.day), verdict.day)
             elif verdict.verdict_id in HARMLESS and 0 <= day - verdict.day <= REMEMBERED_DAYS:
+                if verdict.day > watched.get(key, verdict.day):
+                    del watched[key]
                 nats = found.setdefault(key, np.zeros(len(causes)))
                 for cause, amount in verdict.evidence.items():
                     if cause in column:
                         nats[column[cause]] = max(nats[column[cause]], amount)
-        return found
+        return found, watched
 
     # ---------------------------------------------------------------- checkpoint
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from features.errors import InputError
 from models.detector import Detector
 from models.feedback.exemptions import MOST_DAYS, Exemption
-from models.feedback.feedback import FALSE_POSITIVE, REMEMBERED_DAYS, TRUE_POSITIVE, Feedback, Verdict
+from models.feedback.feedback import (
+    FALSE_POSITIVE,
+    REMEMBERED_DAYS,
+    TRUE_POSITIVE,
+    WATCH,
+    WATCH_DAYS,
+    Feedback,
+    Verdict,
+)
 from tests.activities import START_DAY, at, batch_of, event
 from tests.batches import DAY_US
 from tests.offices import DAYS, detector, digest, office
@@ -203,6 +212,47 @@ def test_an_attack_ends_what_was_remembered_of_the_entity(watched: Detector) -> 
     assert day_of(watched, "ws-5")["risk"] == before
     assert watched.feedback.revert("v2")
     assert day_of(watched, "ws-5")["risk"] < before
+
+
+def test_whoever_was_attacked_is_watched_for_some_days(watched: Detector) -> None:
+    heard = Detector.restored(*watched.export())
+    heard.judge("v1", "ws-5", "host", START_DAY + LAST, TRUE_POSITIVE, NOW_US)
+    assert day_of(heard, "ws-5")["risk"] == day_of(watched, "ws-5")["risk"], "the day itself stays as found"
+    # several keep the clock: a day that one host alone speaks of is not begun
+    more = [event(at(LAST + 1, 9.0 + k / 60), host=f"ws-{k}", user=f"user-{k}") for k in range(1, 9)]
+    more += [
+        event(at(LAST + 1, 20.0), "failure", host="ws-5", user=f"x{i}", src_ip="203.0.113.9")
+        for i in range(60)
+    ]
+    for one in (watched, heard):
+        one.score_learn(batch_of(one.baselines, more))
+    plain, raised = (day_of(one, "ws-5", day=LAST + 1)["risk"] for one in (watched, heard))
+    assert raised == pytest.approx(WATCH * plain)
+    assert plain > 0.0
+
+
+def test_a_watch_fades_and_ends_with_a_harmless_day(watched: Detector) -> None:
+    ids = np.array([dict(watched.baselines.find("ws-5"))["host"]])
+    evidence = np.ones((1, len(watched.channels.causes)))
+
+    def times(day: int) -> float:
+        causes = watched.channels.causes
+        return float(
+            watched.feedback.factors(watched.baselines, causes, ids, START_DAY + day, evidence, evidence)[0]
+        )
+
+    watched.judge("v1", "ws-5", "host", START_DAY + LAST, TRUE_POSITIVE, NOW_US)
+    expected = [1.0 + (WATCH - 1.0) * (1.0 - d / WATCH_DAYS) for d in range(WATCH_DAYS)]
+    assert [times(LAST + d) for d in range(WATCH_DAYS + 2)] == pytest.approx([1.0, *expected, 1.0])
+    # a harmless day before the attack says nothing of what comes after it; one after it ends the watch
+    watched.judge("v0", "ws-5", "host", START_DAY + LAST - 1, FALSE_POSITIVE, NOW_US + 1)
+    assert times(LAST + 3) > 1.0
+    watched.judge("v2", "ws-5", "host", START_DAY + LAST + 2, FALSE_POSITIVE, NOW_US + 2)
+    assert times(LAST + 1) > 1.0, "which was before"
+    assert times(LAST + 3) <= 1.0
+    for uid in ("v0", "v1", "v2"):
+        assert watched.feedback.revert(uid)
+    assert times(LAST + 1) == 1.0
 
 
 def test_feedback_survives_a_checkpoint(watched: Detector, tmp_path) -> None:

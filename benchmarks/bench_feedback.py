@@ -1,0 +1,291 @@
+"""What analysts' verdicts are worth: four weeks of a simulated operations centre, with and without them.
+
+    python -m benchmarks.bench_feedback [--users 250] [--days 42] [--seeds 8,9,10,11,12]
+        [--work out/detection] [--docs docs]
+
+Organisations are those of `bench_detection`, scored by the same code and kept in the same folder. Every day
+the riskiest entity-days are shown (10 for 500 users and hosts) and somebody who knows the labels judges each
+of them; the verdicts are given to `models.feedback` on the next day. Writes docs/feedback.md with --docs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from benchmarks.bench_detection import Job, Organisation, numbers, organisation
+from features.behaviours import ENTITY_KINDS
+from features.kernel_cache import use_user_cache
+from models.feedback.feedback import BENIGN, TRUE_POSITIVE, Feedback, Verdict
+from training.pedb.held_out import allowed
+from training.pedb.protocol import KINDS, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from training.pedb.truth import Truth
+
+WEEKS = 4
+MUTED_DAYS = 14
+DAY_US = 86_400_000_000
+SAMPLES = 2_000
+MARK = ("<!-- measured: begin -->", "<!-- measured: end -->")
+
+
+class Past(NamedTuple):
+    """Entity-days of users and hosts in order of day, with what `Feedback` needs to know of them.
+
+    kind: int64 (n,) number in ENTITY_KINDS. true: bool (n,) part of a campaign.
+    """
+
+    kind: np.ndarray
+    name: np.ndarray
+    entity: np.ndarray
+    day: np.ndarray
+    risk: np.ndarray
+    evidence: np.ndarray
+    true: np.ndarray
+    campaigns: list[tuple[int, ...]]
+    causes: tuple[str, ...]
+    truth: Truth
+
+
+class Names:
+    """The part of baselines that feedback looks things up in."""
+
+    def __init__(self, past: Past) -> None:
+        self.kind = np.zeros(int(past.entity.max()) + 1, np.int64)
+        self.kind[past.entity] = past.kind
+        self._ids: dict[str, dict[str, int]] = {}
+        for kind, name, entity in zip(past.kind.tolist(), past.name, past.entity.tolist(), strict=True):
+            self._ids.setdefault(name, {})[ENTITY_KINDS[kind]] = entity
+
+    @property
+    def entities(self) -> Names:
+        """Where the kinds are."""
+        return self
+
+    def find(self, name: str) -> list[tuple[str, int]]:
+        """(kind, id) of the entities of a name."""
+        return list(self._ids.get(name, {}).items())
+
+
+@dataclass(frozen=True)
+class Centre:
+    """An operations centre.
+
+    listens: whether what it says is heard. flipped: share of verdicts that are the opposite of the truth.
+    late_days: days from what is shown to its verdict. mutes: a harmless verdict hides the entity altogether,
+    as a snooze button does, instead of what `models.feedback` makes of it.
+    """
+
+    name: str
+    listens: bool = True
+    flipped: float = 0.0
+    late_days: int = 1
+    mutes: bool = False
+
+
+CENTRES = (
+    Centre("no feedback", listens=False),
+    Centre("verdicts"),
+    Centre("verdicts, three days late", late_days=3),
+    Centre("verdicts, 10% flipped", flipped=0.1),
+    Centre("verdicts, 30% flipped", flipped=0.3),
+    Centre(f"snooze of {MUTED_DAYS} days", mutes=True),
+    Centre(f"snooze of {MUTED_DAYS} days, 10% flipped", mutes=True, flipped=0.1),
+)
+
+
+class Lived(NamedTuple):
+    """What four weeks came to: precision of each week, share of the campaigns shown, and the share of false
+    alarms in the last two weeks about somebody who was shown in vain before.
+    """
+
+    weeks: np.ndarray
+    found: float
+    repeats: float
+
+
+def past_of(one: Organisation) -> Past:
+    """Users' and hosts' days of a scored organisation."""
+    vectors = one.vectors
+    scored = {
+        (kind, name, int(day)): risk
+        for kind, name, day, risk in zip(
+            one.days["entity_kind"],
+            one.days["entity"],
+            one.days["day"].to_numpy("datetime64[D]").astype(np.int64),
+            one.days["risk"],
+            strict=True,
+        )
+    }
+    keys = list(zip(vectors.kind.tolist(), vectors.name.tolist(), vectors.day.tolist(), strict=True))
+    rows = np.array([row for row, key in enumerate(keys) if key[0] in KINDS and key in scored], np.int64)
+    rows = rows[np.argsort(vectors.day[rows], kind="stable")]
+    campaigns = [tuple(one.frame.truth.marks.get(keys[row], {})) for row in rows]
+    return Past(
+        kind=np.array([ENTITY_KINDS.index(keys[row][0]) for row in rows], np.int64),
+        name=vectors.name[rows],
+        entity=vectors.entity[rows],
+        day=vectors.day[rows],
+        risk=np.array([scored[keys[row]] for row in rows]),
+        evidence=vectors.evidence[rows].astype(np.float64),
+        true=np.array([bool(part) for part in campaigns]),
+        campaigns=campaigns,
+        causes=vectors.causes,
+        truth=one.frame.truth,
+    )
+
+
+def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
+    """The last four weeks of an organisation with an operations centre."""
+    first = int(past.day.max()) - 7 * WEEKS + 1
+    rng = np.random.default_rng((seed, 17))
+    feedback, names = Feedback(), Names(past)
+    muted: dict[int, int] = {}
+    waiting: list[tuple[int, int, int]] = []
+    shown: list[np.ndarray] = []
+    for day in range(first, first + 7 * WEEKS):
+        while waiting and waiting[0][0] <= day:
+            _, row, verdict_id = waiting.pop(0)
+            _hear(past, row, verdict_id, centre, feedback, muted, day)
+        rows = np.flatnonzero(past.day == day)
+        risk = past.risk[rows]
+        if centre.mutes:
+            risk = np.where([muted.get(e, -1) >= day for e in past.entity[rows].tolist()], 0.0, risk)
+        else:
+            evidence = past.evidence[rows]
+            risk = risk * feedback.factors(  # type: ignore[arg-type]
+                names, past.causes, past.entity[rows], day, evidence, evidence
+            )
+        top = rows[np.argsort(-risk, kind="stable")[: protocol.slots(protocol.reference, len(rows))]]
+        shown.append(top)
+        # drawn in any case, so that all centres err at the same places
+        wrong = rng.random(len(top)) < centre.flipped
+        if centre.listens:
+            said = np.where(past.true[top] ^ wrong, TRUE_POSITIVE, BENIGN)
+            waiting += [
+                (day + centre.late_days, row, verdict)
+                for row, verdict in zip(top.tolist(), said.tolist(), strict=True)
+            ]
+    weeks = [np.concatenate(shown[7 * week : 7 * week + 7]) for week in range(WEEKS)]
+    seen = {campaign for row in np.concatenate(shown).tolist() for campaign in past.campaigns[row]}
+    return Lived(
+        np.array([past.true[rows].mean() for rows in weeks]),
+        len(seen) / max(1, len(past.truth.campaigns)),
+        _repeats(past, shown),
+    )
+
+
+def _hear(
+    past: Past, row: int, verdict_id: int, centre: Centre, feedback: Feedback, muted: dict[int, int], day: int
+) -> None:
+    entity = int(past.entity[row])
+    if centre.mutes:
+        if verdict_id == BENIGN:
+            muted[entity] = day + MUTED_DAYS
+        else:
+            muted.pop(entity, None)
+        return
+    nats = past.evidence[row]
+    feedback.judge(
+        Verdict(
+            uid=f"{row}",
+            entity_kind=ENTITY_KINDS[int(past.kind[row])],
+            entity=str(past.name[row]),
+            day=int(past.day[row]),
+            verdict_id=verdict_id,
+            at_us=day * DAY_US,
+            evidence={past.causes[c]: float(nats[c]) for c in np.flatnonzero(nats > 0).tolist()},
+        )
+    )
+
+
+def _repeats(past: Past, shown: list[np.ndarray]) -> float:
+    before: set[int] = set()
+    again, in_vain = 0, 0
+    for number, rows in enumerate(shown):
+        false = past.entity[rows[~past.true[rows]]].tolist()
+        if number >= 7 * (WEEKS - 2):
+            in_vain += len(false)
+            again += sum(entity in before for entity in false)
+        before |= set(false)
+    return again / max(1, in_vain)
+
+
+# ----------------------------------------------------------------------------------------------------- page
+
+
+def interval(values: np.ndarray) -> str:
+    """Mean and 95% of a bootstrap over seeds."""
+    rng = np.random.default_rng(0)
+    means = values[rng.integers(0, len(values), (SAMPLES, len(values)))].mean(1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return f"{values.mean():.3f} ({low:.3f} to {high:.3f})"
+
+
+def table(lived: dict[str, list[Lived]]) -> str:
+    """Markdown."""
+    base = lived[CENTRES[0].name]
+    late = np.array([one.weeks[2:].mean() for one in base])
+    lines = [
+        "| centre | precision, week 1 | week 2 | week 3 | week 4 | weeks 3 and 4 | less none, seed by seed "
+        "| relative | campaigns shown | false alarms that repeat somebody |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, ones in lived.items():
+        weeks = np.array([one.weeks for one in ones])
+        own = weeks[:, 2:].mean(1)
+        cells = [f"{week:.3f}" for week in weeks.mean(0)]
+        relative = own.mean() / late.mean() - 1.0 if late.mean() else float("nan")
+        found, repeats = (
+            float(np.mean([getattr(one, what) for one in ones])) for what in ("found", "repeats")
+        )
+        lines.append(
+            f"| {name} | {' | '.join(cells)} | {interval(own)} | {interval(own - late)} | {relative:+.0%} "
+            f"| {found:.2f} | {repeats:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def written(page: Path, measured: str) -> None:
+    """Put the figures between the page's marks."""
+    text = page.read_text("utf-8")
+    head, rest = text.split(MARK[0])
+    page.write_text(f"{head}{MARK[0]}\n{measured}\n{MARK[1]}{rest.split(MARK[1])[1]}", "utf-8")
+
+
+def main(arguments: list[str] | None = None, say: Callable[[str], None] = print) -> dict[str, list[Lived]]:
+    """Score what is not scored yet, live through it in every centre, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--users", type=int, default=250)
+    parser.add_argument("--days", type=int, default=42)
+    parser.add_argument("--seeds", type=numbers, default=(8, 9, 10, 11, 12))
+    parser.add_argument("--work", type=Path, default=Path("out/detection"))
+    parser.add_argument("--docs", type=Path, help="folder of feedback.md, e.g. docs")
+    options = parser.parse_args(arguments)
+    use_user_cache()
+    protocol = Protocol()
+    aside = allowed(options.seeds, final=False)
+    lived: dict[str, list[Lived]] = {centre.name: [] for centre in CENTRES}
+    for seed in options.seeds:
+        job = Job(seed, options.users, options.days, options.work, protocol, aside, ())
+        past = past_of(organisation(job, {}))
+        for centre in CENTRES:
+            lived[centre.name].append(live(past, centre, protocol, seed))
+        say(f"lived through seed {seed}")
+    about = f"{len(options.seeds)} seeds, {options.users} users, the last {7 * WEEKS} of {options.days} days."
+    measured = f"{about}\n\n{table(lived)}"
+    say(measured)
+    if options.docs is not None:
+        written(options.docs / "feedback.md", measured)
+    return lived
+
+
+if __name__ == "__main__":
+    main()

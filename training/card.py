@@ -32,6 +32,12 @@ SEES = {
     "travel": "two sign-ins farther apart than an airliner flies",
     "link": "a first contact that is unlike what similar users and hosts have",
 }
+CHOSEN = "no figure shows yet that it earns its place, so it is on by choice (docs/sequence.md)"
+ALSO = {
+    "autoencoder": f"day counts that do not go together for somebody like this; {CHOSEN}",
+    "sequence": f"an order of events that was not to be expected; {CHOSEN}",
+}
+"""Members of the ranking that take part only when a run file asks for them."""
 CANNOT = (
     "An attacker who does only what the account does anyway, at its usual times and in its usual amounts.",
     "What no log says: sources that are not collected, and machines that were never seen.",
@@ -91,7 +97,13 @@ def sections(
                 ["seed", str(run.detector.seed)],
             ],
         ),
-        Section("What it sees", bullets=[f"{kind}: {SEES[kind]}" for kind in on]),
+        Section(
+            "What it sees",
+            bullets=[
+                *(f"{kind}: {SEES[kind]}" for kind in on),
+                *(f"{name}: {says}" for name, says in ALSO.items() if detector.ranker.settings.on(name)),
+            ],
+        ),
         Section(
             "What it cannot see",
             bullets=[

@@ -174,6 +174,8 @@ def parameters(run: Run) -> dict[str, object]:
     """What was chosen, flat, for the tracking server: `detector.half_life_days` and so on."""
     flat: dict[str, object] = {}
     for name, value in msgspec.to_builtins(run).items():
+        if name == "tune":  # says what else was tried, not what this model is
+            continue
         if isinstance(value, dict):
             flat |= {f"{name}.{key}": part for key, part in value.items() if part not in (None, "", [])}
         else:

@@ -59,12 +59,16 @@ class Harvest:
         Columns as of `habitus score`: entity_kind, entity, day (UTC date), risk (nats), alert, n_events,
         alerted_at (UTC; NaT: at the end of the day, or never). Strangest first in each day, newest day first.
         """
-        import pandas as pd
-
         self.take(detector)
         if detector.activity.today >= 0:
             table = detector.today()
             self._add(detector, table, detector.risk(table), detector.activity.today)
+        return self.frame()
+
+    def frame(self) -> pd.DataFrame:
+        """The entity-days taken so far, with the columns and in the order of `finish`."""
+        import pandas as pd
+
         empty = (np.zeros(0, np.int8), *(np.zeros(0, np.int64),) * 4, np.zeros(0), np.zeros(0, np.bool_))
         kind, name, day, events, at_us, risk, alert = (
             np.concatenate(arrays) for arrays in zip(empty, *self._parts, strict=True)

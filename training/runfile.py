@@ -21,6 +21,7 @@ from training.manifest import NAME
 from training.pedb.protocol import Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _RANKER = RankerSettings()
@@ -75,7 +76,11 @@ class DetectorTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RankerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The ranking of entity-days, see `models.ranking.settings.RankerSettings`."""
+    """The ranking of entity-days, see `models.ranking.settings.RankerSettings`.
+
+    also: members that are off by default ("autoencoder", "sequence"); each has the weight 1 unless `weights`
+    says otherwise.
+    """
 
     members: list[str] = msgspec.field(default_factory=lambda: list(_RANKER.members))
     weights: dict[str, float] = msgspec.field(default_factory=lambda: dict(_RANKER.weights))
@@ -89,6 +94,8 @@ class RankerTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     neighbours: int = _RANKER.neighbours
     profile_half_life_days: float = _RANKER.profile_half_life_days
     tail_half_life_days: float = _RANKER.tail_half_life_days
+    also: list[str] = []
+    device: str = _RANKER.device
 
 
 class Evaluation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,8 +124,40 @@ class Tracking(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     experiment: str = "habitus"
 
 
+class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Values to try: from low to high (whole numbers where both are), evenly in the logarithm with `log`; or
+    one of `choices`.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
+    log: bool = False
+    choices: list[str | int | float | bool] = []
+
+
+class Tune(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `habitus tune` tries.
+
+    Attributes
+    ----------
+    metric
+        Figure of PED-B that is made as high as possible: "ap", "recall@10" ...
+    trials
+        Tries in all, those cut short included.
+    seeds
+        Simulated organisations to try on, with the users and days of data.simulated; its own seed when empty.
+    space
+        Values by key, as `"ranker.neighbours" = {low = 4, high = 16}`.
+    """
+
+    metric: str = "ap"
+    trials: int = 20
+    seeds: list[int] = []
+    space: dict[str, Range] = {}
+
+
 class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole run file. name: of the model that is registered."""
+    """A whole run file. name: of the model that is registered. tune: for `habitus tune` only."""
 
     data: Data
     name: str = "habitus"
@@ -126,17 +165,20 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ranker: RankerTable = msgspec.field(default_factory=RankerTable)
     evaluation: Evaluation = msgspec.field(default_factory=Evaluation)
     tracking: Tracking = msgspec.field(default_factory=Tracking)
+    tune: Tune = msgspec.field(default_factory=Tune)
 
     def ranker_settings(self, seed: int | None = None) -> RankerSettings:
         """The ranker's; with another seed where one is given."""
         table = msgspec.structs.asdict(self.ranker)
+        also = table.pop("also")
+        weights = dict.fromkeys(also, 1.0) | self.ranker.weights
         return RankerSettings(
             **(
                 table
                 | {
-                    "members": tuple(self.ranker.members),
+                    "members": tuple(dict.fromkeys([*self.ranker.members, *also])),
                     "distortions": tuple(self.ranker.distortions),
-                    "weights": tuple(sorted(self.ranker.weights.items())),
+                    "weights": tuple(sorted(weights.items())),
                     "seed": self.detector.seed if seed is None else seed,
                 }
             )
@@ -160,6 +202,41 @@ def read_run(path: Path) -> tuple[Run, bytes]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a run file (TOML)") from error
     return parsed(content, str(path)), content
+
+
+def with_values(run: Run, values: Mapping[str, object], place: str = "the run file") -> Run:
+    """A run with other values, by their dotted keys (`ranker.weights.session`).
+
+    Raises
+    ------
+    InputError
+        When a key does not exist, or a value is out of range.
+    """
+    table: dict[str, Any] = msgspec.to_builtins(run)
+    for key, value in values.items():
+        *path, last = key.split(".")
+        inner = table
+        for part in path:
+            inner = inner.get(part) if isinstance(inner, dict) else None  # type: ignore[assignment]
+        free = path == ["ranker", "weights"]
+        if not path or not isinstance(inner, dict) or not (free or last in inner):
+            close = get_close_matches(key, _dotted(table), 1, 0.5)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise InputError(f"{place}: there is no key {key[:64]!r} to set{hint}")
+        inner[last] = value
+    try:
+        found = msgspec.convert(table, Run)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{place}: {_in_words(str(error))}") from error
+    _check(found, place)
+    return found
+
+
+def _dotted(table: dict[str, Any], before: str = "") -> list[str]:
+    found: list[str] = []
+    for name, value in table.items():
+        found += _dotted(value, f"{before}{name}.") if isinstance(value, dict) else [f"{before}{name}"]
+    return found
 
 
 def parsed(content: bytes, place: str = "the run file") -> Run:
@@ -207,7 +284,9 @@ def _elsewhere(key: str) -> list[str]:
 
 
 def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
-    """The table that a field holds, also where it may be left out."""
+    """The table that a field holds, also where it may be left out; keys of a dict are free."""
+    if get_origin(kind) is dict:
+        return None
     for part in (kind, *(get_args(kind) if get_origin(kind) is not None or get_args(kind) else ())):
         if isinstance(part, type) and issubclass(part, msgspec.Struct):
             return part

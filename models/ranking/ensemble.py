@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ from models.ranking.members import (
 )
 from models.ranking.profiles import KINDS
 from models.ranking.settings import (
+    AUTOENCODER,
     BATCH_MEMBERS,
     COUNT_NEIGHBOURS,
     EVIDENCE_NEIGHBOURS,
@@ -27,17 +28,20 @@ from models.ranking.settings import (
     HALF_SPACE_TREES,
     HISTOGRAM,
     ISOLATION_FOREST,
+    NEURAL,
     OWN,
+    SEQUENCE,
     SESSIONS,
     RankerSettings,
 )
 from models.ranking.tails import Tail
 
 if TYPE_CHECKING:
+    from models.autoencoder.model import Autoencoder
     from models.days import DayTable
     from models.ranking.streaming import HalfSpaces
 
-STREAMED = (*BATCH_MEMBERS, HALF_SPACE_TREES)
+STREAMED = (*BATCH_MEMBERS, HALF_SPACE_TREES, AUTOENCODER)
 """Members whose raw scores are made here of the day's vectors, the excess apart; the combiner sees these."""
 TAIL_LEAST_ROWS = 60
 """Past scores below which a tail says nothing: only sessions have so few, in the first days."""
@@ -95,6 +99,7 @@ class Ensemble:
 
     def __init__(self, settings: RankerSettings, references: list[tuple[np.ndarray, np.ndarray]]) -> None:
         self.settings = settings
+        self.autoencoder: Autoencoder | None = None
         self.kinds = [KindModels(evidence, counts) for evidence, counts in references]
         for number, kind in enumerate(self.kinds):
             if settings.on(EVIDENCE_NEIGHBOURS):
@@ -124,7 +129,10 @@ class Ensemble:
             space = evidence_space(past.days.evidence)
             some = past.take(chosen)
             references.append((space[np.concatenate([silent, odd])], count_space(some.days, some.z)))
-        return cls(settings, references)
+        ensemble = cls(settings, references)
+        if settings.on(AUTOENCODER):
+            ensemble.autoencoder = _autoencoder(settings, past)
+        return ensemble
 
     def raw(
         self, days: DayTable, z: np.ndarray, streams: list[HalfSpaces], *, own_place: bool = False
@@ -139,6 +147,7 @@ class Ensemble:
         for column, name in enumerate(SESSIONS):
             if self.settings.on(name):
                 raw[name] = days.sessions[:, column].astype(np.float64)
+        raw |= self._neural(days, z, own_place=own_place)
         evidence, counts = evidence_space(days.evidence), count_space(days, z)
         for number, kind in enumerate(self.kinds):
             rows = np.flatnonzero(days.kind == number)
@@ -159,6 +168,15 @@ class Ensemble:
             raw[EXCESS] = excess(days)
         return raw
 
+    def _neural(self, days: DayTable, z: np.ndarray, *, own_place: bool) -> dict[str, np.ndarray]:
+        """Raw scores of those members of NEURAL that take part; NaN where they were not fitted."""
+        raw = {name: np.full(len(days.day), np.nan) for name in NEURAL if self.settings.on(name)}
+        if SEQUENCE in raw and days.sessions.shape[1] > len(SESSIONS):
+            raw[SEQUENCE] = days.sessions[:, len(SESSIONS)].astype(np.float64)
+        if AUTOENCODER in raw and self.autoencoder is not None:
+            raw[AUTOENCODER] = self.autoencoder.score(days, z, own_place=own_place)
+        return raw
+
     def fit_own(self, days: DayTable, raw: dict[str, np.ndarray]) -> None:
         """Learn each entity's own distances from the days that were fitted, and score those days by them."""
         for number, kind in enumerate(self.kinds):
@@ -171,6 +189,8 @@ class Ensemble:
 
     def renumber(self, entities: np.ndarray) -> None:
         """Follow a renumbering (old id -> new id, 0: gone)."""
+        if self.autoencoder is not None:
+            self.autoencoder = self.autoencoder.renumber(entities)
         for kind in self.kinds:
             for name, own in kind.own.items():
                 moved = entities[own.entities].astype(np.int64)
@@ -198,6 +218,16 @@ class Ensemble:
                 if len(known) and name in kind.tails:
                     nats[name][known] = kind.tails[name].of(scores[known])
         return nats
+
+
+def _autoencoder(settings: RankerSettings, past: Past) -> Autoencoder | None:
+    """Of at most `reference_rows` days, the oddest left out."""
+    from models.autoencoder.fitting import DEFAULTS, fit
+
+    total = excess(past.days)
+    benign = np.flatnonzero(total <= np.quantile(total, BENIGN_SHARE))
+    some = past.take(chosen_rows(past.days, settings.reference_rows, settings.seed, benign))
+    return fit(some.days, some.z, replace(DEFAULTS, seed=settings.seed, device=settings.device))
 
 
 def features(days: DayTable, z: np.ndarray, nats: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -90,7 +90,7 @@ class Neighbours:
             return np.zeros(len(points))
         first, same = _distinct(points)
         distances = np.asarray(self._model.kneighbors(points[first] * self._scale, count)[0], np.float64)
-        return np.asarray(np.round(distances[:, left_out:].mean(1), DIGITS), np.float64)[same]
+        return np.asarray(np.round(distances[:, left_out:].mean(1), DIGITS)[same], np.float64)
 
 
 def _distinct(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

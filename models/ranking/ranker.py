@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from features.errors import InputError
+from models.autoencoder.model import Autoencoder
 from models.days import DayTable
 from models.ranking import combiner, training
 from models.ranking.content import content_order
@@ -33,6 +34,8 @@ from models.ranking.tails import Tail
 from models.ranking.threads import one_thread
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from models.ranking.sample import EventSample
     from models.ranking.settings import WhatIf
 
@@ -55,6 +58,48 @@ class FitReport(NamedTuple):
     distorted: int
     separation: dict[str, float]
     drifted: tuple[str, ...]
+
+
+class Trace(NamedTuple):
+    """What the risk of n entity-days was made of, so that it can be worked out again:
+
+        alone    = excess_nats(excess_tail, excess_seen, excess)
+        combined = combined(weights, members)
+        risk     = (1 - trust) alone + trust risk_tail(combined)
+
+    scores: risk and members. alone, combined, trust: float64 (n,). fitted: False while risk is that of the
+    excess alone.
+    """
+
+    scores: RankScores
+    alone: np.ndarray
+    combined: np.ndarray
+    trust: np.ndarray
+    excess_tail: Tail
+    excess_seen: float
+    risk_tail: Tail
+    fitted: bool
+
+
+def combined(weights: Iterable[tuple[str, float]], nats: dict[str, np.ndarray], rows: int) -> np.ndarray:
+    """Weighted mean of the nats of the members that have a say, float64 (rows,); of all members where none of
+    those with a weight has.
+
+    weights: by member. nats: float64 (rows,) by member, NaN where it has nothing to go by.
+    """
+    chosen = {name: weight for name, weight in weights if name in nats and weight > 0}
+    mean = np.zeros(rows)
+    open_rows = np.ones(rows, np.bool_)
+    for say in (chosen, dict.fromkeys(nats, 1.0)):
+        total, weight_of = np.zeros(rows), np.zeros(rows)
+        for name, weight in say.items():
+            known = np.isfinite(nats[name])
+            total[known] += weight * nats[name][known]
+            weight_of[known] += weight
+        said = open_rows & (weight_of > 0)
+        mean[said] = total[said] / weight_of[said]
+        open_rows &= ~said
+    return mean
 
 
 class Ranker:
@@ -203,22 +248,7 @@ class Ranker:
         return FitReport(len(weights), 0 if made is None else len(made.strange), separation, drifted)
 
     def _combined(self, nats: dict[str, np.ndarray], rows: int) -> np.ndarray:
-        """Weighted mean of the nats of the members that have a say, float64 (rows,); of all members where
-        none of those with a weight has.
-        """
-        chosen = {name: weight for name, weight in self.settings.weights if name in nats and weight > 0}
-        mean = np.zeros(rows)
-        open_rows = np.ones(rows, np.bool_)
-        for weights in (chosen, dict.fromkeys(nats, 1.0)):
-            total, weight_of = np.zeros(rows), np.zeros(rows)
-            for name, weight in weights.items():
-                known = np.isfinite(nats[name])
-                total[known] += weight * nats[name][known]
-                weight_of[known] += weight
-            said = open_rows & (weight_of > 0)
-            mean[said] = total[said] / weight_of[said]
-            open_rows &= ~said
-        return mean
+        return combined(self.settings.weights, nats, rows)
 
     # ------------------------------------------------------------------------------------------------- score
 
@@ -248,6 +278,27 @@ class Ranker:
         full = self._risk_tail.of(self._combined(nats, rows))
         trust = self._trust[days.kind.astype(np.int64)]
         return RankScores((1.0 - trust) * alone + trust * full, members | nats)
+
+    def trace(self, days: DayTable) -> Trace:
+        """Risk of entity-days as `score` gives it, with everything it was made of; changes nothing.
+
+        Raises
+        ------
+        InputError
+            As `score`.
+        """
+        scores = self.score(days)
+        rows = len(days.day)
+        return Trace(
+            scores,
+            excess_nats(self._excess_tail, self._excess_seen, excess(days)),
+            self._combined(scores.members, rows),
+            self._trust[days.kind.astype(np.int64)],
+            self._excess_tail,
+            self._excess_seen,
+            self._risk_tail,
+            self._ensemble is not None,
+        )
 
     def usual(self, days: DayTable) -> tuple[np.ndarray, np.ndarray]:
         """What each entity's counts usually are, and how far these are from it in standard deviations;
@@ -312,6 +363,9 @@ class Ranker:
             arrays |= model.export(f"combiner_{fold}")
         if self._ensemble is not None:
             state["tails"] = [sorted(kind.tails) for kind in self._ensemble.kinds]
+            if self._ensemble.autoencoder is not None:
+                parts, state["autoencoder"] = self._ensemble.autoencoder.export()
+                arrays |= {f"autoencoder/{name}": array for name, array in parts.items()}
             for number, models in enumerate(self._ensemble.kinds):
                 arrays[f"reference_evidence_{number}"] = models.evidence.copy()
                 arrays[f"reference_counts_{number}"] = models.counts.copy()
@@ -363,6 +417,10 @@ class Ranker:
             ]
             with one_thread():
                 ranker._ensemble = Ensemble(settings, references)
+            if "autoencoder" in state:
+                ranker._ensemble.autoencoder = Autoencoder.restored(
+                    _named(own, "autoencoder/"), state["autoencoder"]
+                )
             for number, kind in enumerate(ranker._ensemble.kinds):
                 kind.own = {
                     name: OwnDistances(
@@ -375,6 +433,10 @@ class Ranker:
                     name: Tail.restored(f"tail_{number}_{name}", own) for name in state["tails"][number]
                 }
         return ranker
+
+
+def _named(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): part for name, part in arrays.items() if name.startswith(prefix)}
 
 
 def _settings(stored: dict[str, Any]) -> RankerSettings:

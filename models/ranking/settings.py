@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from features.errors import InputError
+from models.neural.settings import AUTO, CPU, CUDA
 from models.ranking.distortions import DISTORTIONS
 
 if TYPE_CHECKING:
@@ -25,12 +26,18 @@ HALF_SPACE_TREES = "half_space_trees"
 COMBINER = "combiner"
 SESSION = "session"
 NEW_SESSION = "new_session"
+AUTOENCODER = "autoencoder"
+SEQUENCE = "sequence"
 OWN = {EVIDENCE_OWN: EVIDENCE_NEIGHBOURS, COUNT_OWN: COUNT_NEIGHBOURS}
 """Members that compare a distance with the entity's own past distances, and whose distance that is."""
 BATCH_MEMBERS = (EVIDENCE_NEIGHBOURS, COUNT_NEIGHBOURS, EVIDENCE_OWN, COUNT_OWN, HISTOGRAM, ISOLATION_FOREST)
 SESSIONS = (SESSION, NEW_SESSION)
 """Members that look at sessions, in the order of the columns of `models.days.DayTable.sessions`."""
 MEMBERS = (EXCESS, *BATCH_MEMBERS, HALF_SPACE_TREES, *SESSIONS, COMBINER)
+"""Members that take part unless something else is asked for."""
+NEURAL = (AUTOENCODER, SEQUENCE)
+"""Members that take part only when asked for: they are fitted with PyTorch (docs/sequence.md)."""
+KNOWN = (*MEMBERS, *NEURAL)
 BOOSTING, LOGISTIC = "boosting", "logistic"
 
 
@@ -76,7 +83,7 @@ class RankerSettings:
     Attributes
     ----------
     members
-        Names of MEMBERS that take part; each can be left out (ablation).
+        Names of KNOWN that take part; each can be left out (ablation).
     weights
         Weight of each member's calibrated nats in the final score; members without one are features of the
         combiner only. When no weighted member takes part, all that do weigh the same.
@@ -100,6 +107,8 @@ class RankerSettings:
         Neighbours that a distance is averaged over.
     profile_half_life_days, tail_half_life_days
         Days after which a past day counts half: in an entity's own mean and in tail probabilities.
+    device
+        Where NEURAL members are fitted, see `models.neural.settings`; they are scored without PyTorch.
     """
 
     members: tuple[str, ...] = MEMBERS
@@ -115,15 +124,17 @@ class RankerSettings:
     neighbours: int = 8
     profile_half_life_days: float = 21.0
     tail_half_life_days: float = 21.0
+    device: str = AUTO
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         known = {kind.name for kind in DISTORTIONS}
         for what, names, allowed in (
-            ("member", self.members, set(MEMBERS)),
-            ("weighted member", [name for name, _ in self.weights], set(MEMBERS)),
+            ("member", self.members, set(KNOWN)),
+            ("weighted member", [name for name, _ in self.weights], set(KNOWN)),
             ("distortion", self.distortions, known),
             ("combiner", [self.combiner], {BOOSTING, LOGISTIC}),
+            ("device", [self.device], {AUTO, CPU, CUDA}),
         ):
             for name in names:
                 if name not in allowed:
@@ -132,7 +143,7 @@ class RankerSettings:
             if name in self.members and distance not in self.members:
                 raise InputError(f"ranker: {name} needs {distance}; leave both out or neither")
         if not self.members:
-            raise InputError("ranker: at least one member must take part; choose from " + ", ".join(MEMBERS))
+            raise InputError("ranker: at least one member must take part; choose from " + ", ".join(KNOWN))
         if not 1 <= self.refit_days <= 7:
             raise InputError(f"ranker: refit_days must be 1 to 7, not {self.refit_days}")
         least = {

@@ -319,7 +319,7 @@ class _Look:
     def nats(self, scorer: Scorer, rows: np.ndarray, table: SessionTable) -> np.ndarray:
         """float64 (n,) nats of the sessions in some rows, int64 (n,)."""
         counts, evidence = self._room(int(rows.max(initial=-1)) + 1, table)
-        nats = self._nats[rows]
+        nats = np.asarray(self._nats[rows], np.float64)
         changed = np.flatnonzero(
             np.isnan(nats)
             | (counts[rows] != table.counts).any(axis=1)

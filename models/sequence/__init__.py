@@ -1,0 +1,1 @@
+"""The order of events: a small language model over what users and hosts do, and what it did not expect."""

@@ -3,7 +3,13 @@
 At every mark (each EVERY_HOURS of event time) the entity-days so far are ranked; those whose risk has reached
 the controller's line (`models.budget`) are raised, the highest first, while the day's cap allows. A day that
 closes below its quota raises its highest ones then. What is raised stays raised, though its risk may fall.
-Marks are moments of event time: how events are cut into batches changes nothing.
+
+Part of the quota (`Budget.learn_share`) is for alerts that a verdict would teach most by. They are raised
+when the day closes: among those next below the line, first those whose leading cause has the least known
+precision (`models.feedback.precision`), then those nearest to the line. Before any verdict they are what
+would have been raised anyway.
+Marks are moments of event time: how events are cut into batches changes nothing. Where events
+are followed as they come (`AlertBook.follow`) marks lie closer together, and history keeps its own.
 """
 
 from __future__ import annotations
@@ -22,16 +28,21 @@ if TYPE_CHECKING:
 EVERY_HOURS = 3
 """A look at a day costs about as much as its closing, and most of that whatever the number of entities."""
 NEVER = -1
+MINUTE_US = 60_000_000
+NOT_LIVE = 1 << 62
+NEAR = 5
+"""Times a day's alerts: how far below the line alerts to learn from are looked for."""
 
 
 class Raised(NamedTuple):
     """Entity-days that were raised: key (entity << 32 | day, ascending), moment (microseconds since 1970,
-    UTC), and whether it paged.
+    UTC), whether it paged, and whether it is there to learn from.
     """
 
     key: np.ndarray
     at_us: np.ndarray
     paged: np.ndarray
+    learning: np.ndarray
 
 
 class AlertBook:
@@ -48,6 +59,8 @@ class AlertBook:
     def __init__(self, budget: Budget | None = None, every_hours: int = EVERY_HOURS) -> None:
         self.controller = Controller(budget)
         self.every_hours = every_hours
+        self._live_us = NOT_LIVE
+        self._live_step_us = every_hours * DAY_US // 24
         self._raised: list[Raised] = []
         self._open()
 
@@ -60,22 +73,36 @@ class AlertBook:
 
     # -------------------------------------------------------------------------------------------------- marks
 
+    def follow(self, from_us: int, minutes: int) -> None:
+        """From this moment (microseconds UTC) on there is a mark every so many minutes, 1 to 1,440.
+
+        A later call may move it on: what was before keeps `every_hours`.
+        """
+        self._live_us = from_us // (minutes * MINUTE_US) * (minutes * MINUTE_US)
+        self._live_step_us = minutes * MINUTE_US
+
     def mark_after(self, time_us: int) -> int:
         """The first mark after a moment, microseconds; the end of a day is one."""
-        step = self.every_hours * DAY_US // 24
+        live = time_us >= self._live_us
+        step = self._live_step_us if live else self.every_hours * DAY_US // 24
         midnight = time_us // DAY_US * DAY_US
-        return min(midnight + ((time_us - midnight) // step + 1) * step, midnight + DAY_US)
+        found = min(midnight + ((time_us - midnight) // step + 1) * step, midnight + DAY_US)
+        return found if live else min(found, self._live_us)
 
     def marks(self, time_us: np.ndarray) -> np.ndarray:
-        """Number of the last mark at or before each time; -1 before there was a time."""
-        step = self.every_hours * DAY_US // 24
-        number = time_us // DAY_US * 24 + time_us % DAY_US // step
-        return np.where(time_us < 0, np.int64(-1), number)
+        """The last mark at or before each time, microseconds; -1 before there was a time."""
+        step = np.where(time_us >= self._live_us, self._live_step_us, self.every_hours * DAY_US // 24)
+        return np.where(time_us < 0, np.int64(-1), time_us - time_us % DAY_US % step)
 
     @property
     def watches(self) -> bool:
         """Whether marks can raise anything yet."""
         return self.controller.settled
+
+    @property
+    def raised_today(self) -> int:
+        """How many entity-days of the open day were raised so far, those that page included."""
+        return int((self._at_us != NEVER).sum())
 
     def due(self, days: DayTable) -> np.ndarray:
         """Rows of today's entity-days that a mark has to look at: not raised, and more events than at the
@@ -95,15 +122,24 @@ class AlertBook:
         self._take(days, risk)
         self._raise_above_line(at_us, days, risk, entities)
 
-    def close(self, at_us: int, day: int, days: DayTable, risk: np.ndarray) -> None:
-        """The day is over: its last mark (at_us), then what is left of the quota. days: all of its
-        entity-days.
+    def close(
+        self, at_us: int, day: int, days: DayTable, risk: np.ndarray, unknown: np.ndarray | None = None
+    ) -> None:
+        """The day is over: its last mark (at_us), then what is left of the quota.
+
+        days: all of its entity-days. unknown: float64 (n,) how little is known of what says most of each; all
+        alike by default.
         """
         self._take(days, risk)
         self._raise_above_line(at_us, days, risk, len(risk))
-        for row in self._left(days, risk):
-            self._raise(int(days.entity[row]), (day + 1) * DAY_US, paged=False)
         nominal = self.controller.budget.alerts(len(risk))
+        room = self.controller.allowed(nominal) - self._spent()
+        to_learn = max(0, min(self.controller.budget.to_learn(day, nominal), room))
+        for row in self._left(days, risk, to_learn):
+            self._raise(int(days.entity[row]), (day + 1) * DAY_US, paged=False)
+        learning = self._most_informative(days, risk, to_learn, unknown)
+        for row in learning:
+            self._raise(int(days.entity[row]), (day + 1) * DAY_US, paged=False)
         raised = self._at_us != NEVER
         self.controller.close(
             day,
@@ -112,7 +148,9 @@ class AlertBook:
             int(self._paged.sum()),
             self._peak[~self._paged],
         )
-        self._raised.append(self._so_far(day))
+        so_far = self._so_far(day)
+        taught = np.isin(so_far.key >> 32, days.entity[np.array(learning, np.int64)])
+        self._raised.append(so_far._replace(learning=taught))
         self._open()
 
     def _take(self, days: DayTable, risk: np.ndarray) -> None:
@@ -146,8 +184,9 @@ class AlertBook:
         if not self.watches or not len(risk):
             return
         nominal = self.controller.nominal(int(days.day[0]), entities)
-        line = self.controller.line(nominal)
-        left = self.controller.allowed(nominal) - self._spent()
+        apart = self.controller.budget.to_learn(int(days.day[0]), nominal)
+        line = self.controller.line(nominal, apart)
+        left = self.controller.allowed(nominal) - self._spent() - apart
         for row in self._order(days, risk).tolist():
             if risk[row] < line or risk[row] <= 0:
                 break
@@ -159,14 +198,29 @@ class AlertBook:
                 self._raise(int(days.entity[row]), at_us, paged=pages)
                 left -= not pages
 
-    def _left(self, days: DayTable, risk: np.ndarray) -> list[int]:
-        """Rows that fill up the quota if the day ends now."""
+    def _left(self, days: DayTable, risk: np.ndarray, apart: int = 0) -> list[int]:
+        """Rows that fill up the quota if the day ends now. apart: alerts of it that are for others."""
         nominal = self.controller.budget.alerts(len(risk))
-        left = self.controller.quota(nominal) - self._spent()
+        left = self.controller.quota(nominal) - self._spent() - apart
+        return self._below_line(days, risk)[: max(left, 0)]
+
+    def _below_line(self, days: DayTable, risk: np.ndarray) -> list[int]:
+        """Rows of what is not raised, the highest first."""
         at, known = self._places(days.entity.astype(np.int64))
         raised = known & (self._at_us[at] != NEVER) if len(self._entity) else np.zeros(len(risk), np.bool_)
-        rows = [row for row in self._order(days, risk).tolist() if risk[row] > 0 and not raised[row]]
-        return rows[: max(left, 0)]
+        return [row for row in self._order(days, risk).tolist() if risk[row] > 0 and not raised[row]]
+
+    def _most_informative(
+        self, days: DayTable, risk: np.ndarray, count: int, unknown: np.ndarray | None
+    ) -> list[int]:
+        """Rows that a verdict would teach most by, among those next below what was raised."""
+        if not count:
+            return []
+        nominal = self.controller.budget.alerts(len(risk))
+        near = self._below_line(days, risk)[: NEAR * nominal]
+        if unknown is not None:
+            near.sort(key=lambda row: -float(unknown[row]))
+        return near[:count]
 
     def _spent(self) -> int:
         return int(((self._at_us != NEVER) & ~self._paged).sum())
@@ -178,7 +232,8 @@ class AlertBook:
 
     def _so_far(self, day: int) -> Raised:
         rows = np.flatnonzero(self._at_us != NEVER)
-        return Raised(self._entity[rows] << 32 | day, self._at_us[rows], self._paged[rows])
+        nothing = np.zeros(len(rows), np.bool_)
+        return Raised(self._entity[rows] << 32 | day, self._at_us[rows], self._paged[rows], nothing)
 
     # ------------------------------------------------------------------------------------------------ reading
 
@@ -190,6 +245,13 @@ class AlertBook:
                 at = np.minimum(np.searchsorted(raised.key, key), len(raised.key) - 1)
                 found = raised.key[at] == key
                 out[found] = raised.at_us[at[found]]
+        return out
+
+    def learning(self, key: np.ndarray) -> np.ndarray:
+        """Whether entity-days of closed days were raised to learn from, bool (n,). key: as of `moments`."""
+        out = np.zeros(len(key), np.bool_)
+        for raised in self._raised:
+            out |= np.isin(key, raised.key[raised.learning])
         return out
 
     def forget(self, day: int) -> None:
@@ -218,7 +280,8 @@ class AlertBook:
         for raised in self._raised:
             key = entities[raised.key >> 32].astype(np.int64) << 32 | raised.key & 0xFFFFFFFF
             order = np.argsort(key, kind="stable")
-            moved.append(Raised(key[order], raised.at_us[order], raised.paged[order]))
+            rest = (raised.at_us[order], raised.paged[order], raised.learning[order])
+            moved.append(Raised(key[order], *rest))
         self._raised = moved
 
     def export(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -101,8 +101,9 @@ class Controller:
             most = min(most, self.budget.week * total - spent)
         return max(1, int(most + 1e-9))
 
-    def line(self, nominal: int) -> float:
-        """Risk from which an entity-day of today is raised; infinite while there is no history.
+    def line(self, nominal: int, apart: int = 0) -> float:
+        """Risk from which an entity-day of today is raised; infinite while there is no history. apart: alerts
+        of today's quota that are raised for another reason.
 
         O(days x peaks), for `HISTORY_DAYS` days.
         """
@@ -115,7 +116,7 @@ class Controller:
             return np.inf
         weight = np.repeat(weights, [len(day.peaks) for day in self._days])
         wanted = sum(w * day.nominal for w, day in zip(weights, self._days, strict=True))
-        wanted *= self.quota(nominal) / nominal
+        wanted *= max(self.quota(nominal) - apart, 0) / nominal
         order = np.argsort(-peaks, kind="stable")
         above = np.cumsum(weight[order])
         inside = int(np.searchsorted(above, wanted, side="right"))

@@ -23,21 +23,25 @@ from features.identity import IdentityResolver
 from features.lowlevel import hash_ranges
 from features.measures import COUNTS, MEASURES
 from features.reader import Reader
-from models import groups
+from models import groups, soundness
 from models.activity import Activity, Findings
-from models.alerts import EVERY_HOURS, AlertBook
+from models.alerts import EVERY_HOURS, NEVER, AlertBook
 from models.calibration import THRESHOLD_NATS
 from models.channels import KINDS, Channels
 from models.clock import Clock, witnesses
 from models.days import DayBook, DayTable
 from models.engine import FIRST, LAST, Engine, Evidence, concatenated_scores
+from models.feedback import precision
 from models.feedback.feedback import Feedback, Verdict
 from models.link_evidence import link_findings
 from models.links import LinkModel
 from models.ranking.ranker import Ranker
 from models.ranking.sample import EventSample
+from models.ranking.settings import SEQUENCE
+from models.sequence.book import SequenceBook
 from models.sessions.sessions import Sessions
 from models.strongest import strongest
+from models.watcher import Watcher
 from models.whatif import what_if
 
 if TYPE_CHECKING:
@@ -62,6 +66,7 @@ REFIT_DAYS = 7
 """Nights after which groups and links are fitted anew; at first more often, while habits are young."""
 PICTURE_COUNTS = 3
 """Counts named where no single thing explains an entity-day."""
+VOICES_US = EVERY_HOURS * DAY_US // 24
 VALUE_LIMIT = 20_000_000
 """Distinct value strings that are kept before those without use are forgotten."""
 
@@ -137,6 +142,8 @@ class Detector:
         self.sample = EventSample(seed=seed, identity=self._identity)
         self.alerts = AlertBook(budget, mark_hours)
         self.clock = Clock()
+        self.watcher = Watcher()
+        """Told what is scored, raised and closed; no part of the state."""
         self._nights = 0
         self._silent = np.array([KINDS[channel.kind] in off for channel in self.channels.all], np.bool_)
         self.activity = (
@@ -150,6 +157,9 @@ class Detector:
         )
         self.days = DayBook(self.baselines, self.channels, feedback)
         self.sessions = Sessions(self.baselines, self.channels, seed)
+        self.sequences: SequenceBook | None = None
+        if self.ranker.settings.on(SEQUENCE):
+            self.sequences = SequenceBook(self.baselines, seed, self.ranker.settings.device)
         self.geo = geo or GeoDatabase()
         self.columniser = self._columniser()
 
@@ -185,12 +195,13 @@ class Detector:
         parts = []
         before = self.clock.newest_us
         newest = self.clock.advance(batch.time_us, witnesses(batch.columns))
-        mark = self.alerts.marks(np.concatenate([[before], newest]))
-        cuts = [0, *(np.flatnonzero(np.diff(mark[1:])) + 1).tolist(), len(newest)]
+        reached = np.concatenate([[before], newest])
+        passed = (np.diff(self.alerts.marks(reached)) != 0) | (np.diff(reached // VOICES_US) != 0)
+        cuts = [0, *(np.flatnonzero(passed[1:]) + 1).tolist(), len(newest)]
         for first, last in itertools.pairwise(cuts):
             if first == last:
                 continue
-            if mark[first] != mark[first + 1]:
+            if passed[first]:
                 self._reach(before if first == 0 else int(newest[first - 1]), int(newest[first]))
             parts.append(self._score_learn(batch.take(slice(first, last)), newest[first:last]))
         return concatenated_scores(parts)
@@ -216,6 +227,9 @@ class Detector:
             scores.details.gain[self._silent[scores.details.behaviour]] = 0.0
         self.days.add(part, scores)
         self.sessions.add(part, scores)
+        if self.sequences is not None:
+            self.sequences.add(part)
+        self.watcher.scored(part)
         return self._without_exempted(part, scores)
 
     def _without_exempted(self, batch: Batch, scores: Scores) -> Scores:
@@ -245,16 +259,52 @@ class Detector:
         return scores._replace(evidence=evidence, top=top, p_value=p_value, details=found._replace(gain=gain))
 
     def _reach(self, before_us: int, time_us: int) -> None:
-        """The trusted time passes at least one mark: look at the day so far, or close it."""
+        """The trusted time passes at least one mark: look at the day so far, or close it; weigh voices."""
         day = time_us // DAY_US
-        self.baselines.weigh_voices()
+        # whenever people look at alerts: else scores would depend on it
+        if before_us // VOICES_US != time_us // VOICES_US:
+            self.baselines.weigh_voices()
         if day > self.activity.today:
             self._begin_day(day, before_us)
-        elif self.alerts.watches:
+            return
+        one, two = self.alerts.marks(np.array([before_us, time_us])).tolist()
+        if one != two:
+            self._look(self.alerts.mark_after(before_us))
+
+    def _look(self, at_us: int) -> None:
+        """Raise what has come up to the line on the open day, as of a mark."""
+        if self.alerts.watches:
             table = self._vectors(self.activity.counts_so_far())
             rows = self.alerts.due(table)
             part, _ = self._with_sessions(table.take(rows), remark=False)
-            self.alerts.mark(self.alerts.mark_after(before_us), part, self.risk(part), len(table.day))
+            self.alerts.mark(at_us, part, self.risk(part), len(table.day))
+            self._tell_marked(table)
+
+    def due_look(self, time_us: int) -> bool:
+        """Whether a mark of the open day lies between the newest event and a moment (microseconds UTC)."""
+        newest = self.clock.newest_us
+        if not self.alerts.watches or time_us <= newest or time_us // DAY_US != self.activity.today:
+            return False
+        one, two = self.alerts.marks(np.array([newest, time_us])).tolist()
+        return bool(one != two)
+
+    def look(self, time_us: int) -> None:
+        """Look at the open day without waiting for the event that passes the next mark, if `due_look`.
+
+        Where nothing comes any more for a while, what came last would not be raised until something does.
+        """
+        if self.due_look(time_us):
+            self._look(self.alerts.mark_after(self.clock.newest_us))
+
+    def _tell_marked(self, table: DayTable) -> None:
+        """Tell the watcher what everything comes to that was raised on the open day."""
+        today = self.activity.today
+        rows = np.flatnonzero(
+            self.alerts.moments(table.entity.astype(np.int64) << 32 | today, today) != NEVER
+        )
+        if len(rows):
+            raised, _ = self._with_sessions(table.take(rows), remark=False)
+            self.watcher.marked(raised, self.risk(raised))
 
     def _others(
         self, batch: Batch, fresh: np.ndarray, habits: Evidence, counted: np.ndarray | None = None
@@ -300,16 +350,22 @@ class Detector:
         if self.activity.today >= 0:
             table, remarks = self._with_sessions(self._vectors(self.activity.close_day()))
             self.sessions.close_day()
+            if self.sequences is not None:
+                self.sequences.close_day()
             found = self.ranker.score(table).risk
             risk = found * self.days.factors(table)
             self.days.close(table, found, remarks)
-            self.alerts.close(self.alerts.mark_after(before_us), self.activity.today, table, risk)
+            unknown = precision.unknown(self.feedback.verdicts, self.channels.causes, table.evidence)
+            self.alerts.close(self.alerts.mark_after(before_us), self.activity.today, table, risk, unknown)
+            self.watcher.closed(table, risk)
             self.alerts.forget(self.days.oldest)
             self.ranker.learn_day(table)
             self.feedback.forget(self.activity.today)
             self._nightly()
         self.activity.open_day(day)
         self.sessions.open_day(day)
+        if self.sequences is not None:
+            self.sequences.open_day(day)
 
     def _nightly(self) -> None:
         """Fit what is fitted from all that is known: peer groups, links, the ranker."""
@@ -323,6 +379,8 @@ class Detector:
         if self.ranker.due:
             self.ranker.refit(self.sample, self.what_if)
             self.sessions.refit()
+            if self.sequences is not None:
+                self.sequences.refit()
 
     def today(self) -> DayTable:
         """Vectors of the entities of the open day, as far as it has come."""
@@ -335,6 +393,8 @@ class Detector:
         """Entity-days of the open day with the nats of their sessions, and remarks on them by row."""
         judged = self.sessions.judged(days.kind, days.entity)
         scores = self.sessions.scores(judged, len(days.entity))
+        if self.sequences is not None:
+            scores = np.concatenate([scores, self.sequences.nats(days.entity)[:, None]], axis=1)
         return days._replace(sessions=scores), self.sessions.remarks(judged) if remark else {}
 
     def _vectors(self, counts: DayCounts) -> DayTable:
@@ -461,6 +521,7 @@ class Detector:
             self.activity.held_ids(),
             self.sample.held_ids(),
             self.sessions.held_ids(),
+            *(() if self.sequences is None else (self.sequences.held_ids(),)),
             *((ids, np.zeros(0, np.int64)) for ids in (self.ranker.held_ids(), self.alerts.held_ids())),
         ]
         entities, values = baselines.renumber(
@@ -476,6 +537,9 @@ class Detector:
         self.clock.renumber(entities)
         self.sample.renumber(entities, values)
         self.sessions.renumber(entities, values)
+        if self.sequences is not None:
+            self.sequences.renumber(entities)
+        self.watcher.renumbered(entities)
         if self.links is not None:
             self.links = self.links.renumber(entities, values)
         self.columniser = self._columniser()
@@ -505,6 +569,7 @@ class Detector:
             ("ranker", self.ranker),
             ("sample", self.sample),
             ("sessions", self.sessions),
+            ("sequences", self.sequences),
             ("links", self.links),
             ("alerts", self.alerts),
         ):
@@ -557,6 +622,8 @@ class Detector:
         Arrays and settings of other names are left alone: their owner may keep more beside them.
         """
         try:
+            fresh = cls(key_seed=0, geo=geo)
+            soundness.check(arrays, settings, fresh.export()[0], fresh.channels)
             baselines = Baselines.restored(arrays, settings)
             engine = Engine.restored(baselines, arrays, settings)
             activity = Activity.restored(
@@ -586,11 +653,15 @@ class Detector:
             detector.alerts = AlertBook.restored(_part(arrays, "alerts"), settings["alerts"])
             detector.clock = Clock.restored(settings["clock"])
             detector.sessions.restore(_part(arrays, "sessions"), settings["sessions"])
+            if detector.sequences is not None and "sequences" in settings:
+                detector.sequences.restore(_part(arrays, "sequences"), settings["sequences"])
             detector._nights = int(settings["nights"])
             detector.days.resume(arrays)
             if "links" in settings:
                 detector.links = LinkModel.restored(_part(arrays, "links"), settings["links"])
             detector.attachments = [str(name) for name in settings["attachments"]]
+        except StateError as error:
+            raise StateError(f"{place}: {error}") from error
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise StateError(f"{place}: the checkpoint lacks or contradicts a part ({error!r})") from error
         return detector

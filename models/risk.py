@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from features.errors import InputError
@@ -23,6 +24,9 @@ class Budget:
     page_nats
         Risk from which an entity-day pages whatever the budget says; counted separately. Default 12 nats: one
         entity-day in 160,000, where the ranking is calibrated.
+    learn_share
+        Part of a day's alerts that is kept for what a verdict would teach most (`models.alerts`), 0 to 0.5.
+        Default 0; the service's is 0.1.
 
     Raises
     ------
@@ -34,6 +38,7 @@ class Budget:
     cap: float = 2.0
     week: float = 1.15
     page_nats: float = 12.0
+    learn_share: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be kept."""
@@ -41,6 +46,13 @@ class Budget:
             raise InputError(f"alert budget of {self.alerts_per_day} a day: give a number above 0")
         if not (self.cap >= 1 and self.week >= 1):
             raise InputError("alert budget: the caps of a day and of a week must be at least 1")
+        if not 0 <= self.learn_share <= 0.5:
+            raise InputError("alert budget: from 0 to 0.5 of it can be for alerts to learn from")
+
+    def to_learn(self, day: int, nominal: int) -> int:
+        """Alerts of a day (since 1970) that are there to learn from: over days it comes to the share."""
+        a_day = self.learn_share * nominal
+        return math.floor((day + 1) * a_day + 1e-9) - math.floor(day * a_day + 1e-9)
 
     def alerts(self, entities: int) -> int:
         """Alerts allowed on a day with this many entities."""

@@ -24,8 +24,8 @@ import pyarrow.compute as pc
 from features.behaviours import ENTITY_KINDS
 from features.errors import InputError, StateError
 from models.feedback.exemptions import Exemption
+from models.held import put_held, take_held
 from serving.days import DAY_US
-from serving.held import put_back, take_held
 from serving.learned import NUMBERED, Window, batch_of
 from serving.triage.words import CLEARED, TRUE_POSITIVE
 from serving.unlearning import SPARE_US
@@ -162,8 +162,8 @@ class Bench:
         self.past = past
         self._recall = recall
 
-    def judge(self, body: bytes, at_us: int) -> Effect:
-        """Apply a verdict. at_us: when it was taken in."""
+    def judge(self, body: bytes, at_us: int) -> tuple[Label, Effect]:
+        """Apply a verdict; returns it as it is kept. at_us: when it was taken in."""
         operation = _decoded(body, Judged)
         labels = self.labels._labels
         replaced = [labels.pop(uid) for uid in operation.replaces if uid in labels]
@@ -189,17 +189,17 @@ class Bench:
                 self.detector.judge(
                     label.uid, label.entity, label.entity_kind, label.day, label.verdict_id, at_us
                 )
-        return self._settle(label, operation.oldest_us)._replace(learned_again=again)
+        return label, self._settle(label, operation.oldest_us)._replace(learned_again=again)
 
-    def revert(self, body: bytes) -> Effect:
-        """Take a verdict back."""
+    def revert(self, body: bytes) -> tuple[Label | None, Effect]:
+        """Take a verdict back; returns it, None when it holds no more."""
         operation = _decoded(body, Reverted)
         label = self.labels._labels.pop(operation.uid, None)
         again = self._learn_again(operation.uid)
         if label is None:
-            return Effect(learned_again=again)
+            return None, Effect(learned_again=again)
         self.detector.feedback.revert(label.uid)
-        return self._settle(label, operation.oldest_us)._replace(learned_again=again)
+        return label, self._settle(label, operation.oldest_us)._replace(learned_again=again)
 
     def exempt(self, body: bytes) -> None:
         """Apply an exception."""
@@ -291,7 +291,7 @@ class Bench:
             self.detector.baselines.unlearn(batch.take(np.array(forget)))
         self._learn(rows.take(pa.array(learn, pa.int64())))
         if wait:
-            put_back(self.detector.engine, batch.take(np.array(wait)), release_us[wait])
+            put_held(self.detector.engine, batch.take(np.array(wait)), release_us[wait])
         out = int(((wanted == OUT) & (release_us >= 0)).sum())
         return Effect(len(learn), out, len(wait))
 

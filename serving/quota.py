@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 BURST_SECONDS = 10.0
 """Of the rate; the burst where none is given."""
 ENTITIES = 4_000_000
+VERDICTS = 240
+"""Of one analyst in an hour: four a minute, longer than anybody reads."""
 LEAST_ENTITIES = 100
 
 
@@ -32,17 +34,22 @@ class Quota:
         What may come at once after a quiet time; 0 for ten seconds of the rate.
     entities
         Users, hosts and addresses that are remembered. Near it the lightest fifth is forgotten, and counted.
+    verdicts_per_hour
+        Of one analyst: whoever steals a key must not be able to teach that everything is all right.
     """
 
     events_per_second: float = math.inf
     burst_events: float = 0.0
     entities: int = ENTITIES
+    verdicts_per_hour: int = VERDICTS
 
     def __post_init__(self) -> None:
         if not self.events_per_second > 0 or not 0 <= self.burst_events < math.inf:
             raise InputError("a quota needs a rate above 0 events a second, and a burst that is a number")
         if self.entities < LEAST_ENTITIES:
             raise InputError(f"a quota of {self.entities} entities: at least {LEAST_ENTITIES} are needed")
+        if self.verdicts_per_hour < 1:
+            raise InputError("a quota of verdicts: at least one an hour")
 
     @property
     def burst(self) -> float:
@@ -51,24 +58,28 @@ class Quota:
 
     @classmethod
     def parsed(cls, text: str) -> Quota:
-        """The quota of RATE[:BURST[:ENTITIES]]; a part that is left empty has no limit of its own."""
+        """The quota of RATE[:BURST[:ENTITIES[:VERDICTS]]]; a part that is left empty is as by default."""
         parts = text.strip().split(":")
         try:
-            if len(parts) > 3:
+            if len(parts) > 4:
                 raise ValueError(text)
-            rate, burst, entities = (*parts, "", "")[:3]
-            return cls(float(rate or "inf"), float(burst or 0), int(entities or ENTITIES))
+            rate, burst, entities, said = (*parts, "", "", "")[:4]
+            return cls(
+                float(rate or "inf"), float(burst or 0), int(entities or ENTITIES), int(said or VERDICTS)
+            )
         except ValueError as error:
-            raise InputError(f"{text!r} is no quota: RATE[:BURST[:ENTITIES]], such as 500:5000") from error
+            raise InputError(
+                f"{text!r} is no quota: RATE[:BURST[:ENTITIES[:VERDICTS]]], such as 500:5000"
+            ) from error
 
 
 def parsed_by_tenant(text: str) -> dict[str, Quota]:
-    """Quotas of TENANT=RATE[:BURST[:ENTITIES]], several with commas; InputError for what is none."""
+    """Quotas of TENANT=QUOTA, several with commas; InputError for what is none."""
     found = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         tenant, separator, quota = part.partition("=")
         if not separator:
-            raise InputError(f"{part!r} is no tenant's quota: TENANT=RATE[:BURST[:ENTITIES]]")
+            raise InputError(f"{part!r} is no tenant's quota: TENANT=RATE[:BURST[:ENTITIES[:VERDICTS]]]")
         found[tenant.strip()] = Quota.parsed(quota)
     return found
 

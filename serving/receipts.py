@@ -15,7 +15,7 @@ feedback left of the risk.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +25,10 @@ import numpy as np
 from features.behaviours import ENTITY_KINDS
 from features.errors import StateError
 from features.measures import COUNTS
+from models.days import shared
 from models.detector import Detector
 from models.ranking.ensemble import excess_nats
-from models.ranking.ranker import Ranker
-from models.ranking.settings import RankerSettings
+from models.ranking.ranker import combined
 from models.ranking.tails import Tail
 from serving.days import day_of
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from models.days import DayTable, Findings
+    from models.ranking.ranker import Ranker, Trace
 
 FORM = 1
 MOST_FINDINGS = 2_000
@@ -58,15 +59,14 @@ def take(
     """
     if not len(rows):
         return []
-    ranker = detector.ranker
-    scores = ranker.score(table)
+    trace = detector.ranker.trace(table)
     factors = detector.days.factors(table)
-    day = int(table.day[0])
-    # models.days has no public door to these
-    found = detector.days._of_day(day)
+    found = detector.days.findings()
+    if found is not None:
+        found = shared(found, detector.channels, int(table.day[0]))
     made = versions(detector, fitted)
     return [
-        _receipt(detector, tenant, table, int(row), scores, float(factors[row]), found, made)
+        _receipt(detector, tenant, table, int(row), trace, float(factors[row]), found, made)
         for row in rows.tolist()
     ]
 
@@ -106,19 +106,18 @@ def _receipt(
     tenant: str,
     table: DayTable,
     row: int,
-    scores: Any,
+    trace: Trace,
     factor: float,
     found: Findings | None,
     made: dict[str, str],
 ) -> dict[str, Any]:
-    ranker, baselines, channels = detector.ranker, detector.baselines, detector.channels
+    baselines, channels = detector.baselines, detector.channels
     entity, day = int(table.entity[row]), int(table.day[row])
     kind = ENTITY_KINDS[int(table.kind[row])]
     name = str(baselines.values.many(baselines.entities.name[entity : entity + 1])[0])
     vector = table.evidence[row]
     total = np.maximum(vector[None], 0.0).sum(1, dtype=np.float64)
-    members = {name: float(nats[row]) for name, nats in scores.members.items()}
-    combined = ranker._combined({name: np.array([nats]) for name, nats in members.items()}, 1)
+    members = {name: float(nats[row]) for name, nats in trace.scores.members.items()}
     findings = _findings(detector, found, entity)
     return {
         "form": FORM,
@@ -135,15 +134,15 @@ def _receipt(
         "sessions": [_json(value) for value in table.sessions[row]],
         "findings": findings,
         "complete": len(findings) < MOST_FINDINGS,
-        "excess_tail": _points(ranker._excess_tail, total),
-        "excess_seen": float(ranker._excess_seen),
-        "fitted": ranker._ensemble is not None,
+        "excess_tail": _points(trace.excess_tail, total),
+        "excess_seen": float(trace.excess_seen),
+        "fitted": trace.fitted,
         "members": {name: _json(nats) for name, nats in members.items()},
-        "weights": [[name, weight] for name, weight in ranker.settings.weights],
-        "risk_tail": _points(ranker._risk_tail, combined),
-        "trust": float(ranker._trust[int(table.kind[row])]),
+        "weights": [[name, weight] for name, weight in detector.ranker.settings.weights],
+        "risk_tail": _points(trace.risk_tail, trace.combined[row : row + 1]),
+        "trust": float(trace.trust[row]),
         "factor": factor,
-        "risk": float(scores.risk[row] * factor),
+        "risk": float(trace.scores.risk[row] * factor),
     }
 
 
@@ -203,8 +202,8 @@ def recomputed(receipt: Mapping[str, Any]) -> float:
         members = {
             name: np.array([np.nan if nats is None else nats]) for name, nats in receipt["members"].items()
         }
-        combined = _combined([(name, weight) for name, weight in receipt["weights"]], members)
-        full, trust = _tail(receipt["risk_tail"]).of(combined), receipt["trust"]
+        mean = combined([(name, weight) for name, weight in receipt["weights"]], members, 1)
+        full, trust = _tail(receipt["risk_tail"]).of(mean), receipt["trust"]
         risk = (1.0 - trust) * alone + trust * full
         return float(risk[0] * receipt["factor"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -223,12 +222,6 @@ def _tail(points: Mapping[str, Any]) -> Tail:
     return Tail(
         np.array(points["scores"], np.float64), np.array(points["nats"], np.float64), float(points["slope"])
     )
-
-
-def _combined(weights: list[tuple[str, float]], members: dict[str, np.ndarray]) -> np.ndarray:
-    """As `models.ranking.ranker.Ranker._combined`, which needs no more than its settings."""
-    ranker = Ranker(replace(RankerSettings(), weights=tuple(weights)))
-    return ranker._combined(members, 1)
 
 
 # ---------------------------------------------------------------------------------------------- what it says

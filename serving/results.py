@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from features.columns import Batch
     from models.engine import Scores
+    from serving.incidents.keeping import Told
     from serving.journal import Entry
     from serving.learned import Window
     from serving.outputs import ScoredRows
@@ -44,6 +45,9 @@ class Sinks(Protocol):
     def receipts(self, tenant: str, made: list[dict[str, Any]]) -> None:
         """What alerts are made of, see `serving.receipts`; newer ones take the place of older ones."""
 
+    def incidents(self, tenant: str, told: Sequence[Told]) -> None:
+        """Incidents that changed, as they are now; newer ones take the place of older ones."""
+
     def renumbering(self, state: TenantState) -> None:
         """Ids are about to be given anew: whoever keeps some makes text of them now."""
 
@@ -64,6 +68,9 @@ class Nowhere:
         """See `Sinks`."""
 
     def receipts(self, tenant: str, made: list[dict[str, Any]]) -> None:
+        """See `Sinks`."""
+
+    def incidents(self, tenant: str, told: Sequence[Told]) -> None:
         """See `Sinks`."""
 
     def renumbering(self, state: TenantState) -> None:

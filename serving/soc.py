@@ -10,6 +10,7 @@ from sqlalchemy import select
 from features.errors import InputError
 from serving.days import DAY_US, day_of
 from serving.store.tables import alert_history, alerts
+from serving.triage import golden
 from serving.triage.words import CLEARED, TRUE_POSITIVE
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def numbers(database: Database, tenant: str, from_us: int, until_us: int) -> dic
             a.acknowledged_us,
             a.contained_us,
             a.closed_us,
+            a.why,
+            a.disagrees,
         )
         inside = (a.tenant == tenant, a.raised_us >= from_us, a.raised_us < until_us)
         rows = [dict(row) for row in connection.execute(select(*columns).where(*inside)).mappings()]
@@ -54,6 +57,7 @@ def numbers(database: Database, tenant: str, from_us: int, until_us: int) -> dic
                 h.tenant == tenant, h.at_us >= from_us, h.at_us < until_us, h.what.in_(("verdict", "state"))
             )
         ).all()
+        agreement = golden.agreement(connection, tenant, from_us, until_us)
     true = [row for row in rows if row["verdict_id"] == TRUE_POSITIVE]
     return {
         "from": from_us // 1000,
@@ -70,6 +74,9 @@ def numbers(database: Database, tenant: str, from_us: int, until_us: int) -> dic
             channel: _precision([row for row in rows if row["channel"] == channel])
             for channel in sorted({row["channel"] for row in rows if row["verdict_id"] is not None})
         },
+        "agreement": agreement,
+        "to_learn_from": sum(bool(row["why"]) for row in rows),
+        "disagreeing": sum(bool(row["disagrees"]) for row in rows),
         "handled": _handled([(row.actor, row.at_us // DAY_US, row.alert_id) for row in handled]),
     }
 

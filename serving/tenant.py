@@ -19,12 +19,15 @@ from features.errors import StateError
 from features.reader import QUARANTINE_BYTES
 from models.alerts import NEVER
 from models.detector import Detector
+from models.watcher import Watcher
 from serving import receipts
 from serving.answers import Answers, tag_of
+from serving.incidents.keeping import Incidents
 from serving.journal import Kind
 from serving.judgement import Bench, Labels
 from serving.outputs import scored_rows
 from serving.results import Aside
+from serving.settings import LIVE_SECONDS
 from serving.submission import Protocol, Receipt
 from serving.unlearning import Past, unlearn
 from serving.watermark import Waiting, WatermarkBuffer, joined
@@ -34,9 +37,11 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from features.columns import Batch
     from features.enrich import GeoDatabase
     from models.days import DayTable
     from serving.journal import Entry
+    from serving.judgement import Label
     from serving.learned import TakenBack
     from serving.results import Sinks
     from serving.settings import CoreSettings
@@ -46,6 +51,8 @@ GROWN_BY_ID = ("known_", "travel_last", "travel_jumps")
 """Arrays by entity id that have spare room at their end, which means nothing."""
 HOUSE_EVENTS = 50_000
 """Events scored between two attempts to make room for entities, when the first made none."""
+TO_LEARN = "to learn from"
+"""Why an alert was raised that its risk alone would not have raised."""
 SKEW_US = 60_000_000
 """How far ahead of its receipt an event may be and still move the watermark: clocks differ a little."""
 
@@ -71,8 +78,31 @@ class TenantLedger:
         return self.received == self.scored + self.duplicate + self.late + self.quarantined + self.waiting
 
 
+class _Eyes(Watcher):
+    """Lets a tenant's state see what its detector raises."""
+
+    def __init__(self, state: TenantState) -> None:
+        self._state = state
+
+    def scored(self, batch: Batch) -> None:
+        """See `Watcher`."""
+        self._state.incidents.scored(batch)
+
+    def marked(self, raised: DayTable, risk: np.ndarray) -> None:
+        """See `Watcher`."""
+        self._state.incidents.raised(self._state.detector, raised, risk)
+
+    def closed(self, table: DayTable, risk: np.ndarray) -> None:
+        """See `Watcher`."""
+        self._state.day_closes(table, risk)
+
+    def renumbered(self, entities: np.ndarray) -> None:
+        """See `Watcher`."""
+        self._state.incidents.renumber(entities)
+
+
 class TenantState:
-    """Detector, watermark and ledger of one tenant.
+    """Detector, watermark, incidents and ledger of one tenant.
 
     Parameters
     ----------
@@ -93,6 +123,7 @@ class TenantState:
         self.sinks = sinks
         # an operator's setting holds from now on, whatever it was when the checkpoint was written
         detector.alerts.controller.budget = settings.budget
+        detector.alerts.every_hours = settings.history_mark_hours
         detector.baselines.entities.limit = settings.quota_of(tenant).entities
         self.ledger = TenantLedger()
         self.position = 0
@@ -104,15 +135,20 @@ class TenantState:
         )
         self.evicted = 0
         """Entities that were forgotten for lack of room."""
+        self.unseen = False
+        """Whether events were scored since the open day was looked at; no state, see `look_due`."""
+        self.ahead = 0
+        """Records of this process that were put aside because their times were ahead; no state."""
         self.house_due = 0
         """Scored events before which there is no use in looking for room again."""
         self.past = Past()
         """What was unlearned."""
         self.labels = Labels()
         """What analysts said."""
+        self.incidents = Incidents(tenant)
+        """What its alerts are part of."""
         self._ranker_digest = (-1, "")
-        watched: Any = detector
-        watched.on_close = lambda table: self.sinks.receipts(self.tenant, self._receipts_of(table))
+        detector.watcher = _Eyes(self)
         self._reader = detector.reader()
         self._answers = Answers()
 
@@ -126,6 +162,8 @@ class TenantState:
         scored together: the order is the same, and so is what comes of it.
         """
         receipts: list[Receipt] = []
+        live_us = entries[-1].received_us - round(LIVE_SECONDS * 1e6)
+        self.detector.alerts.follow(live_us, self.settings.mark_minutes)
         for sort, run in itertools.groupby(entries, key=_sort):
             together = list(run)
             if sort is not None:
@@ -140,7 +178,24 @@ class TenantState:
             self._make_room()
         self.ledger.waiting = len(self.buffer)
         self.position = entries[-1].seq
+        if news := self.incidents.news():
+            self.sinks.incidents(self.tenant, news)
         return receipts
+
+    def day_closes(self, table: DayTable, risk: np.ndarray) -> None:
+        """A day is over, see `models.watcher.Watcher.closed`: receipts are as of now, before anything is
+        fitted on it.
+        """
+        rows = self._raised(table)
+        made = self._receipts_of(table, rows)
+        learning = self.detector.alerts.learning(table.entity[rows].astype(np.int64) << 32 | table.day[rows])
+        for receipt, to_learn in zip(made, learning.tolist(), strict=True):
+            if to_learn:
+                receipt["why"] = TO_LEARN
+        self.sinks.receipts(self.tenant, made)
+        self.incidents.raised(self.detector, table.take(rows), risk[rows])
+        if len(table.day):
+            self.incidents.day_begins(int(table.day[0]) + 1)
 
     def _make_room(self) -> None:
         self._release(self.buffer.all())
@@ -160,14 +215,22 @@ class TenantState:
     def _operate(self, entry: Entry) -> Receipt:
         """Apply what is no submission; everything that came before it is scored."""
         kind, body = entry.operation.kind, entry.operation.body
+        if kind is Kind.FLUSH:
+            self.detector.look(entry.received_us)
+            self.unseen = False
         nothing = Receipt(0, 0, 0, 0, 0)
         if kind is Kind.UNLEARN:
             return nothing._replace(taken_back=self._unlearn(entry))
         bench = Bench(self.detector, self.labels, self.past, lambda window: self.sinks.recall(self, window))
-        if kind is Kind.VERDICT:
-            return nothing._replace(effect=bench.judge(body, entry.received_us))
-        if kind is Kind.REVERT:
-            return nothing._replace(effect=bench.revert(body))
+        if kind in (Kind.VERDICT, Kind.REVERT):
+            label: Label | None
+            if kind is Kind.VERDICT:
+                label, effect = bench.judge(body, entry.received_us)
+            else:
+                label, effect = bench.revert(body)
+            if label is not None and label.covers_the_day:
+                self.incidents.judged(label, self.labels.all(), max(self.detector.clock.newest_us, 0))
+            return nothing._replace(effect=effect)
         if kind is Kind.EXCEPTION:
             bench.exempt(body)
         elif kind is Kind.LIFT:
@@ -212,6 +275,7 @@ class TenantState:
         received_us = np.array([entry.received_us for entry in entries], np.int64)
         bound = received_us[found.body] + round(self.settings.future_seconds * 1e6)
         ahead = found.batch.time_us > bound
+        self.ahead += int(ahead.sum())
         aside = [Aside(entries[a.body], a.record, a.reason, a.raw) for a in found.aside]
         aside += self._ahead(found, entries, np.flatnonzero(ahead))
         if aside:
@@ -281,6 +345,7 @@ class TenantState:
         """Score events that the watermark let go, learn them, and hand everything on."""
         if not len(events):
             return
+        self.unseen = True
         today = self.detector.activity.today
         scores = self.detector.score_learn(events.batch)
         late = int((events.tag & 1).sum())
@@ -300,6 +365,10 @@ class TenantState:
 
     # ---------------------------------------------------------------- reading
 
+    def look_due(self, now_us: int) -> bool:
+        """Whether a flush would look at events that no later one has brought to a mark."""
+        return self.unseen and self.detector.due_look(now_us)
+
     def snapshot(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Arrays (copies) and settings of what was learned, for a detector of its own."""
         arrays, settings = self.detector.export()
@@ -313,17 +382,24 @@ class TenantState:
 
     def open_receipts(self) -> list[dict[str, Any]]:
         """Receipts (`serving.receipts`) of what was raised on the open day."""
-        return self._receipts_of(self.detector.today())
+        table = self.detector.today()
+        return self._receipts_of(table, self._raised(table))
 
-    def _receipts_of(self, table: DayTable) -> list[dict[str, Any]]:
+    def _raised(self, table: DayTable) -> np.ndarray:
+        """Places in a day's table of what was raised."""
         if not len(table.day):
-            return []
+            return np.zeros(0, np.int64)
         day = int(table.day[0])
         moments = self.detector.alerts.moments(table.entity.astype(np.int64) << 32 | day, day)
+        return np.flatnonzero(moments != NEVER)
+
+    def _receipts_of(self, table: DayTable, rows: np.ndarray) -> list[dict[str, Any]]:
+        if not len(rows):
+            return []
+        day = int(table.day[0])
         if self._ranker_digest[0] != day:
             self._ranker_digest = day, receipts.digest_of_ranker(self.detector.ranker)
-        raised = np.flatnonzero(moments != NEVER)
-        return receipts.take(self.detector, self.tenant, table, raised, self._ranker_digest[1])
+        return receipts.take(self.detector, self.tenant, table, rows, self._ranker_digest[1])
 
     def open_days(self) -> pd.DataFrame:
         """Entity-days of the open day, see `models.days.DayBook.frame`."""
@@ -336,6 +412,7 @@ class TenantState:
         arrays, settings = self.snapshot()
         waiting, waiting_settings = self.buffer.export()
         arrays |= {PREFIX + name: array for name, array in waiting.items()}
+        arrays |= self.incidents.export()
         settings["service"] = {
             "tenant": self.tenant,
             "position": self.position,
@@ -377,6 +454,7 @@ class TenantState:
             state.past, state.evicted = Past(own.get("unlearned", ())), int(own.get("evicted", 0))
             state.house_due = int(own.get("house_due", 0))
             state.labels = Labels(own)
+            state.incidents = Incidents.restored(state.tenant, arrays)
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(
                 f"the state of {state.tenant} lacks or contradicts a part ({error!r})"

@@ -34,6 +34,7 @@ class Company:
         self.window_days = window_days
         self.refused = 0
         self._days: dict[int, list[np.ndarray]] = {}
+        self._window: tuple[int, np.ndarray, np.ndarray] | None = None
 
     def learn(self, time_us: np.ndarray, entities: np.ndarray) -> None:
         """Take in events.
@@ -46,6 +47,7 @@ class Company:
             int32 (n, 3): ids of user, host and source address, 0 for none: the last columns of
             `features.columns.Batch.columns`.
         """
+        self._window = None
         days = time_us // DAY_US
         wide = entities.astype(np.int64)
         for day in np.unique(days).tolist():
@@ -101,11 +103,10 @@ class Company:
         np.ndarray
             float64 (n,), 0 to 1; 0 for an entity that shared nothing.
         """
-        parts = [self._merge(one) for one in sorted(self._days) if day - self.window_days < one <= day]
-        if not parts:
+        pairs, everybody = self._until(day)
+        if not len(pairs):
             return np.zeros(len(entities))
-        pairs = np.unique(np.concatenate(parts))
-        seen = kind_of[np.unique(pairs >> 32)]
+        seen = kind_of[everybody]
         totals = np.array([max(1, int((seen == kind).sum())) for kind in range(len(ENTITY_KINDS))])
         found = np.zeros(len(entities))
         for place, entity in enumerate(entities.tolist()):
@@ -115,8 +116,17 @@ class Company:
             found[place] = (counts / totals).max()
         return found
 
+    def _until(self, day: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of the window of a day, and ids of all in it; kept, because many are asked about in turn."""
+        if self._window is None or self._window[0] != day:
+            parts = [self._merge(one) for one in sorted(self._days) if day - self.window_days < one <= day]
+            pairs = np.unique(np.concatenate([np.zeros(0, np.int64), *parts]))
+            self._window = day, pairs, np.unique(pairs >> 32)
+        return self._window[1:]
+
     def forget(self, day: int) -> None:
         """Drop what the window of a day does not cover."""
+        self._window = None
         for one in [one for one in self._days if one <= day - self.window_days]:
             del self._days[one]
 
@@ -129,6 +139,7 @@ class Company:
 
     def renumber(self, entities: np.ndarray) -> None:
         """Follow a renumbering (old id -> new id, 0: gone)."""
+        self._window = None
         for day in sorted(self._days):
             pairs = self._merge(day)
             left = entities[pairs >> 32].astype(np.int64)

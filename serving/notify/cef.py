@@ -43,7 +43,9 @@ def message(finding: dict[str, Any], key: str, version: str, most: int) -> bytes
 
     key: of the notification, for receivers that drop repeats.
     """
-    info, own = finding["finding_info"], finding["unmapped"]
+    own = finding["unmapped"]
+    incident = own.get("incident_id", "") if "finding_info" not in finding else ""
+    info = {"uid": incident, "title": finding["message"]} if incident else finding["finding_info"]
     severity = int(finding["severity_id"])
     at = datetime.fromtimestamp(finding["time"] / 1000, UTC)
     who = {"user": "suser", "host": "dhost", "src_ip": "src"}.get(own["entity_kind"], "suser")
@@ -53,7 +55,7 @@ def message(finding: dict[str, Any], key: str, version: str, most: int) -> bytes
             "habitus",
             "habitus",
             header_field(version),
-            "entity-day",
+            "incident" if incident else "entity-day",
             header_field(info["title"][:200]),
             str(_CEF[severity]),
         ]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MOST_CHANNELS = 20
 KINDS = ("webhook", "syslog", "apprise")
+ABOUT = ("incidents", "alerts")
 TRANSPORTS = ("udp", "tcp", "tls")
 
 
@@ -48,6 +49,9 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is sent, and when.
 
+    about
+        incidents (one message each, and another when one becomes graver or opens again), or each of the
+        alerts.
     min_severity
         Least OCSF severity_id, 1 to 5.
     per_hour
@@ -59,6 +63,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Severity from which a message is sent in quiet hours and over the rate, 1 to 5; 6 for never.
     """
 
+    about: str = "incidents"
     min_severity: int = 1
     per_hour: int = 60
     quiet_from: str = ""
@@ -68,6 +73,8 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def checked(self) -> Rules:
         """The rules; InputError when they cannot be followed."""
+        if self.about not in ABOUT:
+            raise InputError(f"about={self.about[:20]!r}: one of {', '.join(ABOUT)}")
         if not 1 <= self.min_severity <= 5:
             raise InputError(f"min_severity={self.min_severity}: 1 (informational) to 5 (critical)")
         if not 1 <= self.urgent_severity <= 6:

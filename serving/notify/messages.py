@@ -15,12 +15,22 @@ TEXT_ALERTS = 20
 REASONS = 3
 TEST = "test"
 RAISED = "alert.raised"
+OPENED, UPDATED = "incident.opened", "incident.updated"
+INCIDENT_CLASS = 2005
+"""OCSF class_uid of an Incident Finding."""
 
 
 def body(kind: str, key: str, alerts: list[dict[str, Any]]) -> bytes:
-    """For webhooks: {"type", "key", "alerts": OCSF findings}; more than one alert is a digest."""
-    name = "digest" if kind == RAISED and len(alerts) > 1 else kind
-    return msgspec.json.encode({"type": name, "key": key, "alerts": alerts}, order="deterministic")
+    """For webhooks: {"type", "key", "alerts": OCSF Detection Findings} and "incidents": OCSF Incident
+    Findings, where there are some; more than one of them is a digest.
+    """
+    name = "digest" if kind != TEST and len(alerts) > 1 else kind
+    incidents = [one for one in alerts if one.get("class_uid") == INCIDENT_CLASS]
+    told: dict[str, Any] = {"type": name, "key": key}
+    told["alerts"] = [one for one in alerts if one.get("class_uid") != INCIDENT_CLASS]
+    if incidents:
+        told["incidents"] = incidents
+    return msgspec.json.encode(told, order="deterministic")
 
 
 def plain(text: str, most: int = 300) -> str:
@@ -36,16 +46,26 @@ def text(kind: str, key: str, alerts: list[dict[str, Any]]) -> tuple[str, str]:
     for alert in alerts[:TEXT_ALERTS]:
         own = alert["unmapped"]
         severity = SEVERITY[alert["severity_id"]]
-        lines.append(f"{severity}: {own['entity_kind']} {plain(own['entity'])} on {own['day']}")
+        if alert.get("class_uid") == INCIDENT_CLASS:
+            heading = plain(alert["message"])
+            name = f"incident {own['incident_id']}, alerts: {own['n_alerts']}"
+        else:
+            heading = f"{own['entity_kind']} {plain(own['entity'])} on {own['day']}"
+            name = f"alert {alert['finding_info']['uid']}"
+        lines.append(f"{severity}: {heading}")
         lines += [f"  - {plain(reason)}" for reason in own["reasons"][:REASONS]]
-        lines.append(f"  alert {alert['finding_info']['uid']}")
+        lines.append(f"  {name}")
     if len(alerts) > TEXT_ALERTS:
         lines.append(f"and {len(alerts) - TEXT_ALERTS} more")
-    if len(alerts) == 1:
+    if len(alerts) == 1 and alerts[0].get("class_uid") == INCIDENT_CLASS:
+        again = "incident goes on" if kind == UPDATED else "new incident"
+        title = f"habitus: {again}: {plain(alerts[0]['message'], 100)}"
+    elif len(alerts) == 1:
         own = alerts[0]["unmapped"]
         title = f"habitus: {own['entity_kind']} {plain(own['entity'], 80)} departed from its habits"
     else:
-        title = f"habitus: {len(alerts)} alerts"
+        incidents = sum(alert.get("class_uid") == INCIDENT_CLASS for alert in alerts)
+        title = f"habitus: {len(alerts)} {'incidents' if incidents == len(alerts) else 'alerts'}"
     return title, "\n".join([*lines, "", key])
 
 

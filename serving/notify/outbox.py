@@ -58,10 +58,18 @@ def key_of(*parts: str) -> str:
 
 
 def put(
-    connection: Connection, channel: Channel, about: str, kind: str, alert: dict[str, Any] | None, now_us: int
+    connection: Connection,
+    channel: Channel,
+    about: str,
+    kind: str,
+    alert: dict[str, Any] | None,
+    now_us: int,
+    key: str = "",
 ) -> str:
-    """Write a message for a channel; returns its key. about: what makes the message this one, for ever."""
-    key = key_of(channel.tenant, channel.channel_id, kind, about)
+    """Write a message for a channel; returns its key. about: what makes the message this one, for ever; with
+    the kind it gives the key unless there is one already.
+    """
+    key = key or key_of(channel.tenant, channel.channel_id, kind, about)
     row = {
         "tenant": channel.tenant,
         "message_key": key,
@@ -85,7 +93,8 @@ def fill(connection: Connection, rows: Sequence[dict[str, Any]], now_us: int) ->
     for row in rows:
         tenant = row["tenant"]
         if tenant not in by_tenant:
-            by_tenant[tenant] = channels.of_tenant(connection, tenant)
+            found = channels.of_tenant(connection, tenant)
+            by_tenant[tenant] = [channel for channel in found if channel.rules.about == "alerts"]
         for channel in by_tenant[tenant]:
             if severity_of(row["risk"]) >= channel.rules.min_severity:
                 put(connection, channel, row["alert_id"], RAISED, finding(row), now_us)

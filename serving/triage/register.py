@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import and_, delete, func, insert, or_, select
+from sqlalchemy import and_, delete, exists, func, insert, or_, select
 
 from features.errors import InputError
 from serving import audit
 from serving.store import tables
 from serving.triage.desk import writing
 from serving.triage.verdicts import shown
-from serving.triage.words import NAME_LENGTH, Missing, words
+from serving.triage.words import ALARMING, CLEARED, NAME_LENGTH, Missing, words
 
 if TYPE_CHECKING:
     from serving.store.database import Database
@@ -25,13 +25,15 @@ MOST_VIEWS = 200
 
 class Wanted(msgspec.Struct, frozen=True):
     """Which verdicts: of an alert ("" for all), without those that were taken back, `limit` behind `after`
-    (the uid of the last one of the page before).
+    (the uid of the last one of the page before). disagreeing: only those that hold and are contradicted by
+    another that holds about the same entity's day.
     """
 
     alert_id: str = ""
     limit: int = 100
     after: str = ""
     only_valid: bool = False
+    disagreeing: bool = False
 
 
 def find(database: Database, tenant: str, wanted: Wanted) -> dict[str, Any]:
@@ -42,6 +44,8 @@ def find(database: Database, tenant: str, wanted: Wanted) -> dict[str, Any]:
         conditions.append(c.alert_id == wanted.alert_id)
     if wanted.only_valid:
         conditions.append(c.reverted_us.is_(None))
+    if wanted.disagreeing:
+        conditions += _contradicted()
     with database.read() as connection:
         if wanted.after:
             last = connection.execute(
@@ -54,6 +58,27 @@ def find(database: Database, tenant: str, wanted: Wanted) -> dict[str, Any]:
         found = connection.execute(query.limit(wanted.limit)).mappings().all()
     following = found[-1]["uid"] if len(found) == wanted.limit else None
     return {"verdicts": [shown(dict(row)) for row in found], "next": following}
+
+
+def _contradicted() -> list[Any]:
+    c, other = tables.verdicts.c, tables.verdicts.alias("other")
+    same = (
+        other.c.tenant == c.tenant,
+        other.c.entity_kind == c.entity_kind,
+        other.c.entity == c.entity,
+        other.c.day == c.day,
+        other.c.subject != "event",
+        other.c.reverted_us.is_(None),
+    )
+
+    def against(mine: frozenset[int], theirs: frozenset[int]) -> Any:
+        return and_(c.verdict_id.in_(mine), exists().where(*same, other.c.verdict_id.in_(theirs)))
+
+    return [
+        c.subject != "event",
+        c.reverted_us.is_(None),
+        or_(against(ALARMING, CLEARED), against(CLEARED, ALARMING)),
+    ]
 
 
 def views(database: Database, tenant: str) -> list[dict[str, Any]]:

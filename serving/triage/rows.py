@@ -12,6 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from features.errors import InputError
 from serving import audit
 from serving.days import DAY_US
+from serving.incidents.rows import follow
 from serving.queries import finding
 from serving.store.tables import alert_history, alerts, requests
 from serving.triage.words import KEY_LENGTH, Conflict, Missing, Repeated, words
@@ -98,6 +99,8 @@ def change(connection: Connection, row: dict[str, Any], at_us: int, **values: ob
     mine = (alerts.c.tenant == row["tenant"], alerts.c.alert_id == row["alert_id"])
     connection.execute(update(alerts).where(*mine).values(values))
     row.update(values)
+    if row["incident_id"]:
+        follow(connection, row["tenant"], row["incident_id"], at_us)
 
 
 def move(row: dict[str, Any], state: str, at_us: int) -> dict[str, object]:

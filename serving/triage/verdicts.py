@@ -20,6 +20,7 @@ from serving.days import DAY_US, day_of
 from serving.journal import Kind, Operation
 from serving.judgement import NONE, Judged, Reverted
 from serving.queries import finding
+from serving.quota import OverQuota
 from serving.store.tables import alerts, verdicts
 from serving.triage import rows
 from serving.triage.words import (
@@ -29,6 +30,7 @@ from serving.triage.words import (
     Repeated,
     checked_state,
     checked_verdict,
+    contradict,
     words,
 )
 from serving.unlearning import checked_name
@@ -41,12 +43,14 @@ if TYPE_CHECKING:
 
     from serving.audit import Deed
     from serving.judgement import Effect
+    from serving.settings import CoreSettings
     from serving.submission import Receipt
     from serving.tenant import TenantState
     from serving.triage.words import Asked
     from serving.unlearning import Unlearned
 
 T = TypeVar("T")
+HOUR_US = 3_600_000_000
 
 
 class Judges(Protocol):
@@ -54,6 +58,10 @@ class Judges(Protocol):
 
     async def operate(self, operation: Operation) -> Receipt:
         """See `serving.core.Core.operate`."""
+
+    @property
+    def settings(self) -> CoreSettings:
+        """See `serving.settings`."""
 
     def ask(self, question: Callable[[], T]) -> Future[T]:
         """See `serving.core.Core.ask`."""
@@ -136,9 +144,10 @@ async def give(core: Judges, asked: Asked, subject: Subject, opinion: Opinion) -
 
     known, oldest_us = await asyncio.wrap_future(core.ask(look))
     kept: dict[str, Any] = {}
+    most = core.settings.quota_of(asked.tenant).verdicts_per_hour
 
     def beside(connection: Connection, at_us: int) -> bytes:
-        return _write(connection, at_us, asked, known, opinion, oldest_us, kept)
+        return _write(connection, at_us, asked, known, opinion, oldest_us, most, kept)
 
     effect: Effect | None = None
     try:
@@ -195,10 +204,12 @@ def _write(
     subject: Subject,
     opinion: Opinion,
     oldest_us: int,
+    most: int,
     kept: dict[str, Any],
 ) -> bytes:
-    """Everything of a verdict but its journal entry, whose body is returned."""
+    """Everything of a verdict but its journal entry, whose body is returned. most: verdicts an hour."""
     rows.begin(connection, asked)
+    _within_quota(connection, at_us, asked, most)
     row = _alert_of(connection, asked, subject)
     if row is not None:
         subject = subject._replace(entity_kind=row["entity_kind"], entity=row["entity"], day=row["day"])
@@ -241,6 +252,26 @@ def _write(
         tuple(one["uid"] for one in replaced),
         oldest_us,
     ).encoded()
+
+
+def _within_quota(connection: Connection, at_us: int, asked: Asked, most: int) -> None:
+    """OverQuota when the analyst has given that many verdicts in the last hour; those taken back count."""
+    c = verdicts.c
+    query = (
+        select(c.at_us)
+        .where(c.tenant == asked.tenant, c.actor == asked.who.actor, c.at_us > at_us - HOUR_US)
+        .order_by(c.at_us.desc())
+        .offset(most - 1)
+        .limit(1)
+    )
+    oldest = connection.execute(query).scalar()
+    if oldest is not None:
+        wait = (int(oldest) + HOUR_US - at_us) / 1e6
+        raise OverQuota(
+            f"more than {most} verdicts of yours in an hour: go on in {max(1, round(wait / 60))} minutes, or"
+            " ask whoever runs the service for a higher quota",
+            max(wait, 1.0),
+        )
 
 
 def _alert_of(connection: Connection, asked: Asked, subject: Subject) -> dict[str, Any] | None:
@@ -289,13 +320,22 @@ def _mark(
     old, number = row["verdict_id"], made["verdict_id"]
     values: dict[str, object] = {}
     if made["subject"] != "event":
-        values["verdict_id"] = number
+        values |= {"verdict_id": number, "disagrees": _disagrees(connection, asked, row["alert_id"])}
         rows.note(connection, asked, row["alert_id"], at_us, "verdict", _caption(old), _caption(number))
     state = state or ("triaged" if row["state"] == "new" else "")
     if state and state != row["state"]:
         rows.note(connection, asked, row["alert_id"], at_us, "state", row["state"], state)
         values |= rows.move(row, state, at_us)
     rows.change(connection, row, at_us, **values)
+
+
+def _disagrees(connection: Connection, asked: Asked, alert_id: str) -> bool:
+    """Whether the verdicts that hold about an alert contradict each other."""
+    c = verdicts.c
+    query = select(c.verdict_id).where(
+        c.tenant == asked.tenant, c.alert_id == alert_id, c.subject != "event", c.reverted_us.is_(None)
+    )
+    return contradict(connection.execute(query).scalars())
 
 
 def _write_revert(
@@ -337,7 +377,8 @@ def _write_revert(
         rows.note(
             connection, asked, row["alert_id"], at_us, "revert", _caption(made["verdict_id"]), _caption(left)
         )
-        rows.change(connection, row, at_us, verdict_id=left)
+        disagrees = _disagrees(connection, asked, row["alert_id"])
+        rows.change(connection, row, at_us, verdict_id=left, disagrees=disagrees)
     kept["answer"] = {"verdict": shown(made), "alert": None if row is None else finding(row)}
     deed = audit.Deed(
         asked.who.actor, "verdict.revert", made["uid"], asked.who.role, {"verdict_id": made["verdict_id"]}

@@ -10,6 +10,8 @@ import msgspec
 from features.errors import HabitusError, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from serving.audit import Deed
 
 STATES = ("new", "triaged", "in_progress", "contained", "closed")
@@ -34,6 +36,8 @@ VERDICTS = {
 TRUE_POSITIVE = 2
 CLEARED = frozenset({1, 5, 6})
 """Verdicts that say that it was nothing: what was held back on that day may be learned."""
+ALARMING = frozenset({TRUE_POSITIVE, 4})
+"""Verdicts that say that it was something, or may have been."""
 SEVERITY = {1: "Informational", 2: "Low", 3: "Medium", 4: "High", 5: "Critical"}
 BARS = ((12.0, 5), (9.0, 4), (6.0, 3), (3.0, 2))
 """Risk from which a finding is critical, high, medium or low (OCSF severity_id). Risk is the negative natural
@@ -82,6 +86,12 @@ class Asked(NamedTuple):
     def digest(self) -> bytes:
         """SHA-256 of who asks for what."""
         return hashlib.sha256(msgspec.json.encode([self.who.actor, self.what])).digest()
+
+
+def contradict(verdict_ids: Iterable[int]) -> bool:
+    """Whether one of these says that it was something and another that it was nothing."""
+    said = set(verdict_ids)
+    return bool(said & ALARMING) and bool(said & CLEARED)
 
 
 def severity_of(risk: float) -> int:

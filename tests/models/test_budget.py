@@ -183,7 +183,38 @@ def test_marks_are_every_so_many_hours_and_at_midnight():
     assert hours == [5, 5, 10, 20, 0, 0]
     marks = book.marks(np.array([-1, *(FIRST * DAY_US + hour * HOUR_US for hour in (0, 4, 5, 24))]))
     assert marks[0] == -1
-    assert np.diff(marks[1:]).tolist() == [0, 1, 23]
+    assert (np.diff(marks[1:]) / HOUR_US).tolist() == [0, 5, 19]
+
+
+def test_what_is_followed_live_has_marks_closer_together_and_history_keeps_its_own():
+    book = AlertBook(every_hours=6)
+    noon = FIRST * DAY_US + 12 * HOUR_US
+    minute = HOUR_US // 60
+    before = book.marks(np.array([noon + 7 * HOUR_US]))
+    book.follow(noon + HOUR_US + 7 * minute, 15)
+    assert book.marks(np.array([noon + 7 * minute]))[0] == noon
+    live = noon + HOUR_US + np.array([0, 20, 29, 30, 31]) * minute
+    assert np.diff(book.marks(live) // minute).tolist() == [15, 0, 15, 0]
+    assert book.mark_after(noon - HOUR_US) == noon
+    assert book.mark_after(noon) == noon + HOUR_US, "no mark lies behind the first live one"
+    assert book.mark_after(noon + HOUR_US) == noon + HOUR_US + 15 * minute
+    assert book.mark_after((FIRST + 1) * DAY_US - 1) == (FIRST + 1) * DAY_US
+    assert book.marks(np.array([noon + 7 * HOUR_US]))[0] != before[0]
+
+
+def test_following_on_never_puts_a_mark_after_the_event_that_reaches_it():
+    """As hours go by and what was live becomes history, whatever the steps."""
+    rng = np.random.default_rng(3)
+    for every_hours, minutes in ((3, 15), (24, 1), (5, 7)):
+        book = AlertBook(every_hours=every_hours)
+        now = FIRST * DAY_US
+        for step in rng.integers(1, 3 * HOUR_US, 300).tolist():
+            following = now + int(step)
+            book.follow(following - 2 * HOUR_US, minutes)
+            one, two = book.marks(np.array([now, following]))
+            if one != two:
+                assert now < book.mark_after(now) <= following
+            now = following
 
 
 def test_the_same_number_of_days_is_told_as_was_closed():

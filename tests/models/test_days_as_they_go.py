@@ -128,6 +128,37 @@ def test_a_spray_is_raised_at_the_next_mark_whatever_the_batches():
     assert raised["alert"].all()
 
 
+def test_looking_at_a_day_more_often_raises_sooner_and_changes_no_score():
+    told = [*office(), *office(seed=2, days=2, first_day=DAYS)]
+    plain, often = detector(budget=Budget(3)), detector(budget=Budget(3))
+    often.alerts.follow(at(0, 0), 15)
+    scores = [one.score_learn(batch_of(one.baselines, told)) for one in (plain, often)]
+    assert scores[0].evidence.tobytes() == scores[1].evidence.tobytes()
+    assert scores[0].p_value.tobytes() == scores[1].p_value.tobytes()
+    day = pd.Timestamp(at(DAYS - 1, 0), unit="us").date()
+    moments = [
+        frame[(frame["day"] == day) & (frame["entity"] == "10.0.0.1")].iloc[0]["alerted_at"]
+        for frame in (one.entity_days("acme") for one in (plain, often))
+    ]
+    assert pd.Timestamp(at(DAYS - 1, 9), unit="us", tz="UTC") < moments[1] < moments[0]
+
+
+def test_what_came_last_is_raised_though_nothing_comes_after_it():
+    """An organisation that is asleep: no event passes the next mark, so the clock on the wall does."""
+    told = [*office(), *office(seed=2, days=2, first_day=DAYS)]
+    told = [one for one in told if one["time_us"] < at(DAYS - 1, 11)]
+    asleep, awake = detector(budget=Budget(3)), detector(budget=Budget(3))
+    asleep.score_learn(batch_of(asleep.baselines, told))
+    later = event(at(DAYS - 1, 12.1), user="user-1", host="ws-1", src_ip="10.0.0.1")
+    awake.score_learn(batch_of(awake.baselines, [*told, later]))
+    assert asleep.alerts.raised_today < awake.alerts.raised_today
+    assert not asleep.due_look(at(DAYS - 1, 11)), "no mark has passed"
+    assert not asleep.due_look(at(DAYS, 1)), "another day is no reason"
+    assert asleep.due_look(at(DAYS - 1, 12.1))
+    asleep.look(at(DAYS - 1, 12.1))
+    assert asleep.alerts.raised_today == awake.alerts.raised_today
+
+
 def test_an_entitys_risk_outlives_the_day_and_fades():
     one = detector()
     one.score_learn(batch_of(one.baselines, [*office(), *office(seed=2, days=6, first_day=DAYS)]))

@@ -62,7 +62,9 @@ def sender(store, clock):
 
 
 def channel(store, receiver, asked=WHO, **rules):
-    return channels.create(store, asked, "webhook", "soc", Target(url=receiver.url), Rules(**rules))
+    return channels.create(
+        store, asked, "webhook", "soc", Target(url=receiver.url), Rules(about="alerts", **rules)
+    )
 
 
 def raise_alerts(store, clock, *numbers, tenant="acme", risk=13.0):
@@ -165,7 +167,7 @@ def test_what_never_arrives_is_given_up_and_can_be_tried_again(store, receiver, 
 def test_one_receiver_that_is_down_does_not_hold_up_another(store, receiver, clock):
     with receiving() as dead:
         down = dead.url
-    channels.create(store, WHO, "webhook", "", Target(url=down), Rules())
+    channels.create(store, WHO, "webhook", "", Target(url=down), Rules(about="alerts"))
     channel(store, receiver)
     raise_alerts(store, clock, 1, 2, 3)
     sender(store, clock).turn()

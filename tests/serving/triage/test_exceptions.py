@@ -155,3 +155,15 @@ def test_collectors_and_other_tenants_make_none(desk, wish):
     assert desk.ask("GET", "/v1/exceptions", tenant="globex").json() == {"exceptions": []}
     assert desk.ask("DELETE", f"/v1/exceptions/{uid}", tenant="globex").status_code == 404
     assert len(desk.core.state_of("acme").detector.feedback.exemptions) == 1
+
+
+def test_a_preview_equals_what_a_replay_makes_of_it(desk, wish, tmp_path):
+    told = desk.ask("POST", "/v1/exceptions/preview", json=wish).json()
+    (row,) = [one for one in told["changed"] if one["entity"] == "user3"]
+    desk.ask("POST", "/v1/exceptions", json=wish)
+    crash = shutil.copytree(desk.core.data_dir, tmp_path / "crash")
+    with Core(crash, CALM) as other:
+        assert other.metrics()["replayed_entries"] > 0
+        frame = asyncio.run(other.open_days("acme"))
+        (found,) = frame.loc[(frame["entity_kind"] == "user") & (frame["entity"] == "user3"), "risk"]
+        assert found == row["risk_after"]

@@ -1,4 +1,6 @@
-"""Events that wait in a detector's engine, taken out of it and put back, in order of their release."""
+"""Events that wait in an engine (`models.engine`: held), taken out of it and put back, in order of their
+release.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ def take_held(engine: Engine, batch: Batch) -> np.ndarray:
     return release_us
 
 
-def put_back(engine: Engine, batch: Batch, release_us: np.ndarray) -> None:
+def put_held(engine: Engine, batch: Batch, release_us: np.ndarray) -> None:
     """Let events wait again. release_us: int64 (n,), as `take_held` gave them."""
     _replace(engine, _order(engine), batch, release_us)
 

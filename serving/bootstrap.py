@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from features.errors import StateError
+from serving.accounts.oidc import Provider
+from serving.accounts.people import People
 from serving.core import Core
 from serving.http.app import Front
 from serving.http.metrics import HttpMetrics
@@ -35,19 +37,21 @@ class Runtime:
     keys: Keys
     metrics: HttpMetrics
     sender: Sender
+    people: People
     listeners: SyslogListeners | None = None
     _closed: bool = field(default=False)
 
     @classmethod
-    def open(cls, settings: Settings, *, stop_with: int = 0) -> Runtime:
+    def open(cls, settings: Settings, *, stop_with: int = 0, limits: CoreSettings | None = None) -> Runtime:
         """Recover and begin to work; errors as `serving.core.Core.start`.
 
-        stop_with: process id of a parent that this process must not outlive, 0 for none.
+        stop_with: process id of a parent that this process must not outlive, 0 for none. limits: other
+        settings of the core than the defaults, instead of the quotas.
         """
         if stop_with:
             stop_with_parent(stop_with)
         os.umask(0o077)
-        limits = CoreSettings(
+        limits = limits or CoreSettings(
             quota=Quota.parsed(settings.quota), tenant_quotas=parsed_by_tenant(settings.tenant_quotas)
         )
         core = Core(settings.data_dir, limits, settings.database_url or None)
@@ -55,11 +59,14 @@ class Runtime:
         sender = Sender(core.database, Deliverer(Network.parsed(settings.notify_allow)))
         sender.start()
         metrics = HttpMetrics(lambda: {**core.metrics(), **sender.numbers()})
-        return cls(settings, core, Keys(core.database), metrics, sender)
+        oidc = settings.oidc()
+        provider = None if oidc is None else Provider(oidc)
+        people = People.over(core.database, is_secure=settings.is_secure, provider=provider)
+        return cls(settings, core, Keys(core.database), metrics, sender, people)
 
     def front(self, inner: Application) -> Front:
         """The outermost application, over another one."""
-        return Front(inner, self.core, self.keys, self.settings, self.metrics)
+        return Front(inner, self.core, self.keys, self.settings, self.metrics, self.people)
 
     async def listen(self) -> None:
         """Start the syslog listeners that were asked for; OSError if an address cannot be had."""

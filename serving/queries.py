@@ -16,6 +16,10 @@ from serving.store.tables import alerts, entity_days, receipts
 from serving.triage.words import SEVERITY, STATUS, VERDICTS, least_risk, severity_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, RowMapping
+
     from serving.store.database import Database
 
 RECEIPT_BYTES = 16 << 20
@@ -85,21 +89,32 @@ def find_alerts(database: Database, tenant: str, wanted: Wanted) -> Page:
     InputError
         If `after` is no cursor of this order.
     """
+    with database.read() as connection:
+        page, following = page_rows(connection, list(alerts.c), tenant, wanted)
+    return Page([finding(dict(row)) for row in page], following)
+
+
+def page_rows(
+    connection: Connection, columns: list[Any], tenant: str, wanted: Wanted
+) -> tuple[Sequence[RowMapping], str | None]:
+    """Rows of a page, and the cursor of the next one; errors as `find_alerts`.
+
+    columns: of the alerts, those of the order and the id among them.
+    """
     order = _order(wanted.sort)
-    conditions = [alerts.c.tenant == tenant, *_conditions(wanted)]
+    conditions = conditions_of(tenant, wanted)
     if wanted.after:
         conditions.append(_behind(order, _values(wanted)))
     query = (
-        select(alerts).where(*conditions).order_by(*(column.desc() for column in order), alerts.c.alert_id)
+        select(*columns).where(*conditions).order_by(*(column.desc() for column in order), alerts.c.alert_id)
     )
-    with database.read() as connection:
-        rows = connection.execute(query.limit(wanted.limit + 1)).mappings().all()
+    rows = connection.execute(query.limit(wanted.limit + 1)).mappings().all()
     page = rows[: wanted.limit]
     following = None
     if len(rows) > len(page):
         last = [*(page[-1][column.name] for column in order), page[-1]["alert_id"]]
         following = urlsafe_b64encode(msgspec.json.encode([wanted.sort, *last])).decode().rstrip("=")
-    return Page([finding(dict(row)) for row in page], following)
+    return page, following
 
 
 def _order(sort: str) -> list[Any]:
@@ -133,9 +148,10 @@ def _behind(order: list[Any], values: list[Any]) -> Any:
     return bounds[0]
 
 
-def _conditions(wanted: Wanted) -> list[Any]:
+def conditions_of(tenant: str, wanted: Wanted) -> list[Any]:
+    """What an alert of a tenant must be to be wanted; the cursor is left out."""
     c = alerts.c
-    found: list[Any] = [c.risk >= max(wanted.min_risk, least_risk(wanted.min_severity))]
+    found: list[Any] = [c.tenant == tenant, c.risk >= max(wanted.min_risk, least_risk(wanted.min_severity))]
     if wanted.first is not None:
         found.append(c.day >= number_of(wanted.first))
     if wanted.last is not None:
@@ -269,6 +285,9 @@ def finding(row: dict[str, Any]) -> dict[str, Any]:
             "reasons": reasons,
             "state": state,
             "version": row["version"],
+            "incident_id": row.get("incident_id", ""),
+            "disagrees": bool(row.get("disagrees")),
+            "why": row.get("why", ""),
             "first_time": _ms(row["first_us"]),
             "acknowledged_time": _ms(row["acknowledged_us"]),
             "contained_time": _ms(row["contained_us"]),

@@ -16,6 +16,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from serving import audit, receipts
 from serving.days import DAY_US, number_of
+from serving.gauges import TailMeter
+from serving.incidents import rows as incident_rows
+from serving.incidents import telling
 from serving.notify import outbox
 from serving.outputs import table_of_rows
 from serving.store import tables
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from features.columns import Batch
     from models.engine import Scores
+    from serving.incidents.keeping import Told
     from serving.learned import Learned, Window
     from serving.outputs import ScoredRows
     from serving.results import Aside
@@ -58,26 +62,32 @@ class StoreSinks:
         The store.
     learned
         Keeps what was learned.
+    tails
+        Where tail probabilities are counted, by tenant.
     """
 
-    def __init__(self, database: Database, learned: Learned) -> None:
+    def __init__(
+        self, database: Database, learned: Learned, tails: dict[str, TailMeter] | None = None
+    ) -> None:
         self._database = database
         self.learned = learned
         self._quarantine: list[dict[str, Any]] = []
         self._days: list[dict[str, Any]] = []
         self._alerts: list[dict[str, Any]] = []
         self._receipts: dict[tuple[str, str], dict[str, Any]] = {}
+        self._incidents: defaultdict[str, list[Told]] = defaultdict(list)
         self._packer = zstandard.ZstdCompressor()
         self._parts: defaultdict[str, list[ScoredRows]] = defaultdict(list)
         self._loose: defaultdict[str, int] = defaultdict(int)
         self._tables: defaultdict[str, list[pa.Table]] = defaultdict(list)
+        self.tails: dict[str, TailMeter] = {} if tails is None else tails
         self.rows: defaultdict[str, int] = defaultdict(int)
         """Scored events by tenant that are in no lake segment yet."""
 
     @property
     def pending(self) -> bool:
         """Whether something still has to reach the store."""
-        return bool(self._quarantine or self._days or self._alerts or self._receipts)
+        return bool(self._quarantine or self._days or self._alerts or self._receipts or self._incidents)
 
     # ---------------------------------------------------------------- serving.results.Sinks
 
@@ -89,6 +99,7 @@ class StoreSinks:
         self.rows[tenant] += len(rows)
         # the state has counted them already
         self.learned.add(tenant, batch, scores, state.learned_count - len(rows))
+        self.tails.setdefault(tenant, TailMeter()).add(scores.p_value)
         if self._loose[tenant] >= TABLE_ROWS:
             self._settle(state)
 
@@ -100,6 +111,13 @@ class StoreSinks:
             detector = state.detector
             table = table_of_rows(detector.baselines, detector.channels.all, state.tenant, parts)
             self._tables[state.tenant].append(table)
+            # in the same steps: all of a segment at once would hold up the answers of its moment
+            self.learned.settle(state.tenant, detector.baselines)
+
+    def waiting(self, state: TenantState) -> list[pa.Table]:
+        """Scored events (EVENT_SCHEMA) that are in no segment yet."""
+        self._settle(state)
+        return list(self._tables.get(state.tenant, ()))
 
     def renumbering(self, state: TenantState) -> None:
         """Make text of the ids that are kept for the segments of lake and learned rows."""
@@ -171,6 +189,10 @@ class StoreSinks:
         for receipt in made:
             self._receipts[tenant, receipt["alert_id"]] = receipt
 
+    def incidents(self, tenant: str, told: Sequence[Told]) -> None:
+        """Keep what became of incidents, in that order."""
+        self._incidents[tenant] += told
+
     # ---------------------------------------------------------------- alerts of the open day
 
     def raise_alerts(self, state: TenantState) -> None:
@@ -212,10 +234,19 @@ class StoreSinks:
         with self._database.write() as connection:
             _put(connection, tables.quarantine, self._quarantine)
             _put(connection, tables.entity_days, self._days)
-            if self._alerts:
+            if self._alerts or self._incidents:
                 audit.reserve(connection)  # people change these rows as well
             fresh = _fresh(connection, self._alerts)
             _put(connection, tables.alerts, fresh)
+            now_us = time.time_ns() // 1000
+            incidents = [
+                row
+                for tenant, told in self._incidents.items()
+                for row in incident_rows.write(connection, tenant, told, now_us)
+            ]
+            for tenant in {alert["tenant"] for alert in fresh}:
+                mine = [alert["alert_id"] for alert in fresh if alert["tenant"] == tenant]
+                incident_rows.joined(connection, tenant, mine)
             for alert in self._alerts:
                 connection.execute(
                     update(tables.alerts)
@@ -227,13 +258,19 @@ class StoreSinks:
                 )
             for (tenant, alert_id), receipt in self._receipts.items():
                 self._keep(connection, tenant, alert_id, receipt)
-            # who is to be told of an alert is written with it, or not at all
-            outbox.fill(connection, [_stored(connection, alert) for alert in fresh], time.time_ns() // 1000)
+            # who is to be told of something is written with it, or not at all
+            outbox.fill(connection, [_stored(connection, alert) for alert in fresh], now_us)
+            telling.fill(connection, incidents, now_us)
         self._quarantine, self._days, self._alerts, self._receipts = [], [], [], {}
+        self._incidents.clear()
 
     def _keep(self, connection: Connection, tenant: str, alert_id: str, receipt: dict[str, Any]) -> None:
         c, known = tables.receipts.c, tables.alerts.c
-        about = {"channel": receipts.leading_channel(receipt), "first_us": receipts.first_us(receipt)}
+        about = {
+            "channel": receipts.leading_channel(receipt),
+            "first_us": receipts.first_us(receipt),
+            "why": receipt.get("why", ""),
+        }
         mine = (known.tenant == tenant, known.alert_id == alert_id)
         if not connection.execute(update(tables.alerts).where(*mine).values(about)).rowcount:
             return  # the alert itself has not been given yet
@@ -251,6 +288,7 @@ class StoreSinks:
         self._days = [row for row in self._days if row["tenant"] != tenant]
         self._alerts = [row for row in self._alerts if row["tenant"] != tenant]
         self._receipts = {key: one for key, one in self._receipts.items() if key[0] != tenant}
+        self._incidents.pop(tenant, None)
 
 
 def keep_house(
@@ -271,6 +309,7 @@ def keep_house(
                 delete(tables.quarantine).where(quarantine.tenant == tenant, quarantine.received_us < old)
             )
             connection.execute(delete(tables.entity_days).where(days.tenant == tenant, days.day < oldest_day))
+            incident_rows.forget(connection, tenant, oldest_day * DAY_US)
         for tenant in connection.execute(select(quarantine.tenant).distinct()).scalars().all():
             newest = (
                 select(quarantine.seq)
@@ -290,7 +329,7 @@ def _moment(at: Any) -> int | None:
     """Microseconds of a pandas time stamp; None for a missing one."""
     import pandas as pd
 
-    return None if pd.isna(at) else int(pd.Timestamp(at).as_unit("us").value)
+    return None if pd.isna(at) else int(pd.Timestamp(at).value) // 1000
 
 
 def _number(value: Any) -> float | None:

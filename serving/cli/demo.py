@@ -1,159 +1,224 @@
-"""`habitus demo`: simulate an organisation, score it, and say which of the planted campaigns were found."""
+"""`habitus demo`: an invented organisation with a past, watched as it goes on, and somebody who breaks in."""
 
 from __future__ import annotations
 
-import tempfile
+import sys
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterator
 
-    import pandas as pd
+    from serving.demo.access import Welcome
+    from serving.demo.traffic import Traffic
+    from serving.demo.world import Plan
 
-    from training.simulate.writer import Label
+FOLDER = Path("var/demo")
+DAYS, SCORED_DAYS = 28, 21
+LINES = 10
+"""Times that progress is told where there is no terminal to draw a bar on."""
 
-LAST_DAYS = 7
-"""Campaigns lie in the last week; alerts before it are the price of learning and are not counted."""
 
+class Options(NamedTuple):
+    """What `habitus demo` was asked for; see the command's own help."""
 
-class Outcome(NamedTuple):
-    """A campaign's best entity-day, whether it alerted, its place that day (0 if it had no risk)."""
-
-    campaign: str
-    kind: str
-    alert: bool
-    entity_kind: str
-    entity: str
-    day: str
-    place: int
+    users: int
+    days: int
+    seed: int
+    folder: Path
+    port: int
+    fresh: bool
 
 
 @click.command(name="demo")
 @click.option("--users", default=60, show_default=True, help="People with a desk.")
-@click.option("--days", default=21, show_default=True, help="Calendar days in UTC.")
+@click.option("--days", type=int, help=f"Days of history (default {DAYS}; with --score {SCORED_DAYS}).")
 @click.option("--seed", default=7, show_default=True, help="Another number gives another organisation.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="New or empty folder for everything that is written; default: a new temporary one, which is kept.",
+    help=f"Folder for everything that is written (default {FOLDER}; with --score a new temporary one).",
 )
-@click.option("--top", default=12, show_default=True, type=click.IntRange(0), help="Entity-days to print.")
-def command(users: int, days: int, seed: int, out: Path | None, top: int) -> None:
-    """Simulate an organisation, score its logs, and compare the alerts with what was planted."""
-    from serving.cli import score, simulate
-    from training.simulate.writer import Simulation, write
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Another one if it is taken.",
+)
+@click.option("--fresh", is_flag=True, help="Begin anew, whatever was prepared before.")
+@click.option(
+    "--score", "only_score", is_flag=True, help="Serve nothing: score a month and show who departed."
+)
+@click.option(
+    "--top", default=12, show_default=True, type=click.IntRange(0), help="With --score: entity-days shown."
+)
+def command(
+    users: int,
+    days: int | None,
+    seed: int,
+    out: Path | None,
+    port: int,
+    fresh: bool,
+    only_score: bool,
+    top: int,
+) -> None:
+    """Serve an invented organisation: its habits are learned, then it goes on living, and an intruder comes
+    within a minute. Prints the console's address and how to sign in.
 
-    simulation = Simulation(seed, users, days)
-    folder = _folder(out)
-    click.echo(f"Simulating {users} people over {days} days ...")
-    simulate.echo(write(simulation, folder), folder)
-    click.echo("\nScoring: each event is compared with what was learned before it, then learned ...\n")
-    frame, _ = score.run(
-        score.Options(
-            (str(folder / "events.ndjson"),),
-            directory=folder / "directory.csv",
-            state=folder / "state",
-            out=folder / "scored",
-            last_days=7,
-            top=top,
-        )
-    )
-    labels = read_labels(folder / "labels.ndjson")
-    found = outcomes(frame, labels)
-    _print_outcomes(found)
-    _print_alerts(frame, labels)
-    _print_next(folder, found)
-
-
-def _folder(out: Path | None) -> Path:
-    """A folder of our own: scoring into an old state would see every event as a repetition."""
-    from features.errors import InputError
-
-    if out is None:
-        return Path(tempfile.mkdtemp(prefix="habitus-demo-"))
-    if out.is_dir() and any(out.iterdir()):
-        raise InputError(f"{out}: is not empty; name a new folder with --out")
-    return out
-
-
-def read_labels(path: Path) -> list[Label]:
-    """Ground truth that `habitus simulate` wrote."""
-    import msgspec
-
-    from training.simulate.writer import Label
-
-    return msgspec.json.Decoder(Label).decode_lines(path.read_bytes())
-
-
-def outcomes(frame: pd.DataFrame, labels: Iterable[Label]) -> list[Outcome]:
-    """Best entity-day of every campaign: one that alerted if any, else the one with the best place.
-
-    frame: entity-days as `habitus score` gives them. Campaigns come in the order of their labels.
+    Ctrl-C ends it. Another run goes on where this one ended, with another attack; after more than two days,
+    or with other options, it begins anew.
     """
-    days = frame.assign(
-        day=frame["day"].astype(str), place=frame.groupby("day")["risk"].rank(ascending=False, method="min")
-    )
-    known = {
-        (row["entity_kind"], row["entity"], row["day"]): row
-        for row in days[["entity_kind", "entity", "day", "risk", "alert", "place"]].to_dict("records")
-    }
-    best: dict[str, Outcome] = {}
-    for label in labels:
-        row = known.get((label.entity_kind, label.entity, label.day))
-        scored = row is not None and row["risk"] > 0
-        outcome = Outcome(
-            label.campaign,
-            label.kind,
-            bool(row is not None and row["alert"]),
-            label.entity_kind,
-            label.entity,
-            label.day,
-            int(row["place"]) if row is not None and scored else 0,
+    if only_score:
+        from serving.cli import demo_score
+
+        demo_score.run(users, days or SCORED_DAYS, seed, out, top)
+        return
+    run(Options(users, days or DAYS, seed, out or FOLDER, port, fresh))
+
+
+def run(options: Options) -> None:
+    """Prepare what is missing, then serve until told to stop."""
+    from features.errors import StateError
+    from serving.bootstrap import Runtime
+    from serving.cli.serve import ignore_signals, listen
+    from serving.demo import access, traffic, world
+    from serving.http import logs
+    from serving.http.settings import Settings
+    from serving.state import locked
+
+    began = time.monotonic()
+    world.load(options.folder)  # refuses a folder that is somebody else's before anything is written there
+    with locked(options.folder):
+        plan = _prepared(options)
+        port = access.port(options.port)
+        settings = Settings(data_dir=options.folder / "service", port=port)
+        _say("starting the service ...")
+        with (options.folder / "log.ndjson").open("a", encoding="utf-8") as log:
+            logs.configure(log)
+            try:
+                runtime = Runtime.open(settings, limits=traffic.LIVE)
+            except StateError as error:  # of another version, say
+                _say(f"what was learned cannot be used any more ({error})")
+                plan = _prepared(options._replace(fresh=True))
+                runtime = Runtime.open(settings, limits=traffic.LIVE)
+            url = f"http://{settings.host}:{port}"
+            ignore_signals()
+            events = traffic.Traffic(
+                runtime.core, options.folder, plan, _say, lambda alert: f"{url}/console/alerts/{alert}"
+            )
+            try:
+                sign_in = access.sign_in(runtime.core.database, settings.data_dir)
+                welcome = access.Welcome(url, sign_in, time.monotonic() - began)
+                access.when_ready(settings.host, port, lambda: _begin(welcome, events))
+                started = listen(runtime)
+            finally:
+                events.stop()
+                runtime.stop()
+    if not started:
+        click.echo(f"habitus: could not listen on {url}; {options.folder / 'log.ndjson'} says why", err=True)
+        sys.exit(1)
+    click.echo(f"stopped; the same command goes on from here ({options.folder})")
+
+
+def _begin(welcome: Welcome, events: Traffic) -> None:
+    """Say where the console is, then let the organisation live."""
+    click.echo(welcome.text())
+    events.start()
+
+
+def _prepared(options: Options) -> Plan:
+    """The organisation as it is now: what was prepared before, brought up to date, or a new one."""
+    from features.errors import StateError
+    from features.kernel_cache import is_cold
+    from serving.demo import traffic, world
+
+    plan = world.load(options.folder)
+    now_ms = time.time_ns() // 1_000_000
+    why = "" if plan is None else _stale(plan, options, now_ms)
+    if plan is not None and not why:
+        if now_ms - plan.sent_ms > traffic.CATCH_UP_MS:
+            _say("going on from the last run; first what happened meanwhile ...")
+            try:
+                _learn(options.folder, plan, now_ms, 0)
+            except StateError as error:
+                why = f"what was learned cannot be used any more ({error})"
+        if not why:
+            return plan
+    if why:
+        _say(f"beginning anew: {why}")
+    world.clear(options.folder)
+    if is_cold():
+        _say("compiling the kernels of this version, once: about a minute")
+    weeks = f"{options.users} people over {options.days} days"
+    with _progress(f"1/2 simulating {weeks}", options.days + 1 + world.AHEAD_DAYS) as tell:
+        plan = world.simulate(
+            options.folder, options.users, options.days, options.seed, now_ms, lambda done, _: tell(done)
         )
-        before = best.get(label.campaign)
-        if before is None or _order(outcome) < _order(before):
-            best[label.campaign] = outcome
-    return list(best.values())
+    _learn(options.folder, plan, plan.history_ms, plan.history)
+    return plan
 
 
-def _order(outcome: Outcome) -> tuple[bool, bool, int]:
-    return not outcome.alert, outcome.place == 0, outcome.place
+def _stale(plan: Plan, options: Options, now_ms: int) -> str:
+    if options.fresh:
+        return "as asked for"
+    if (plan.users, plan.days, plan.seed) != (options.users, options.days, options.seed):
+        return "the options are others than last time"
+    if not plan.learned:
+        return "the history was not learned to its end"
+    if now_ms >= plan.end_ms:
+        ended = datetime.fromtimestamp(plan.end_ms / 1000, UTC)
+        return f"the days that were simulated ended at {ended:%Y-%m-%d %H:%M} UTC"
+    return ""
 
 
-def _print_outcomes(found: list[Outcome]) -> None:
-    caught = sum(outcome.alert for outcome in found)
-    click.echo(f"\nPlanted campaigns among the alerts (marked ! above): {caught} of {len(found)}")
-    for outcome in found:
-        word = "found" if outcome.alert else "missed"
-        kind = outcome.kind.replace("_", " ")
-        where = f"{outcome.entity_kind} {outcome.entity} on {outcome.day}"
-        place = f"place {outcome.place} of that day" if outcome.place else "nothing odd was seen"
-        click.echo(f"  {word:7} {kind:17} {where}: {place}")
+def _learn(folder: Path, plan: Plan, until_ms: int, count: int) -> None:
+    """Take in what has happened until a moment, as a service does that is given a history."""
+    from serving.core import Core
+    from serving.demo import traffic, world
+
+    with Core(folder / "service", traffic.LEARNING) as core:
+        if count:
+            with _progress(f"2/2 learning {count:,} events", count) as tell:
+                done = 0
+
+                def more(events: int) -> None:
+                    nonlocal done
+                    done += events
+                    tell(done)
+
+                traffic.learn(core, folder, plan, until_ms, more)
+        else:
+            traffic.learn(core, folder, plan, until_ms, lambda events: None)
+    if count:
+        traffic.date_back(folder / "service")
+    world.save(folder, plan)
 
 
-def _print_alerts(frame: pd.DataFrame, labels: Iterable[Label]) -> None:
-    days = frame["day"].astype(str)
-    week = sorted(days.unique())[-LAST_DAYS:]
-    planted = {(label.entity_kind, label.entity, label.day) for label in labels}
-    chosen = frame[frame["alert"] & days.isin(week)].assign(day=days)
-    hits = sum(
-        (row["entity_kind"], row["entity"], row["day"]) in planted for row in chosen.to_dict("records")
-    )
-    click.echo(
-        f"Alerts of the last {len(week)} days: {len(chosen)}, {hits} of them on planted campaigns;"
-        " the others are what a benign organisation looks like (oddities.ndjson)."
-    )
+@contextmanager
+def _progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, else a line now and then. What is yielded is told how much is done by now."""
+    if sys.stdout.isatty():
+        with click.progressbar(length=total, label=label, show_eta=True) as bar:
+            yield lambda done: bar.update(done - bar.pos)
+        return
+    told = 0
+    _say(f"{label} ...")
+
+    def tell(done: int) -> None:
+        nonlocal told
+        step = done * LINES // max(total, 1)
+        if step > told:
+            told = step
+            _say(f"{label}: {100 * done // total} %")
+
+    yield tell
 
 
-def _print_next(folder: Path, found: list[Outcome]) -> None:
-    people = [outcome.entity for outcome in found if outcome.entity_kind == "user"]
-    name = people[0] if people else "NAME"
-    click.echo(
-        f"\nEverything is in {folder}. What to try next:\n"
-        f"  habitus baseline show {name} --state {folder / 'state'}\n"
-        "  habitus score YOUR.log --state my-state\n"
-        "  habitus simulate --out other-logs --seed 8"
-    )
+def _say(text: str) -> None:
+    click.echo(f"{datetime.now(UTC):%H:%M:%S}  {text}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROLES = ("collector", "analyst", "scientist", "admin")
 
 
-def _store(function: Callable[..., Any]) -> Callable[..., Any]:
+def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that name a store."""
     function = click.option("--url", help="Database URL; by default the SQLite store of --data-dir.")(
         function
@@ -45,7 +45,7 @@ def _opened(data_dir: Path, url: str | None) -> Iterator[Keys]:
         database.close()
 
 
-def _who() -> str:
+def who() -> str:
     """For the audit log: this command line, and whom the operating system takes us for."""
     try:
         return f"cli:{getpass.getuser()}"
@@ -59,20 +59,20 @@ def command() -> None:
 
 
 @command.command()
-@_store
+@store_options
 @click.option("--tenant", default="default", show_default=True, help="Whose data the key reaches.")
 @click.option("--role", type=click.Choice(ROLES), required=True, help="What the key may do.")
 @click.option("--label", default="", help="What it is for.")
 def create(data_dir: Path, url: str | None, tenant: str, role: str, label: str) -> None:
     """Make a key and print it: this once, on standard output, and nowhere else."""
     with _opened(data_dir, url) as keys:
-        key = keys.create(tenant, role, label, actor=_who())
+        key = keys.create(tenant, role, label, actor=who())
     click.echo(f"a {role} key of tenant {tenant}; keep it, it cannot be shown again:", err=True)
     click.echo(key)
 
 
 @command.command(name="list")
-@_store
+@store_options
 @click.option("--tenant", help="Only this tenant's keys.")
 def list_(data_dir: Path, url: str | None, tenant: str | None) -> None:
     """List all keys, without their secrets."""
@@ -92,10 +92,10 @@ def list_(data_dir: Path, url: str | None, tenant: str | None) -> None:
 
 
 @command.command()
-@_store
+@store_options
 @click.argument("key_id")
 def revoke(data_dir: Path, url: str | None, key_id: str) -> None:
     """Make the key with this id (see `list`) invalid, for good."""
     with _opened(data_dir, url) as keys:
-        keys.revoke(key_id, actor=_who())
+        keys.revoke(key_id, actor=who())
     click.echo(f"key {key_id} is revoked")

@@ -7,24 +7,32 @@ caller's tenant in the scope.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from features.errors import HabitusError
-from serving.http import dialects, elastic, hec_routes, openapi
+from serving.accounts.pseudonyms import Pseudonyms
+from serving.http import console, dialects, elastic, hec_routes, openapi, sessions
 from serving.http.dialects import NO_PERMISSION, Answer, ClientGone, Dialect, Refusal
 from serving.http.ingest import IngestRoutes
+from serving.http.live import Live
 from serving.http.logs import FIELDS
 from serving.http.metrics import CONTENT_TYPE, HttpMetrics
-from serving.http.ports import CALLER, CORE, KEYS
+from serving.http.ports import CALLER, CORE, KEYS, PEOPLE
 from serving.http.request import Request, Room
 from serving.http.roles import ANYBODY, MAY_INGEST, MAY_READ, MAY_TRY
+from serving.http.veil import Veil
+from serving.submission import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from serving.http.ports import Ingest, KeyRing
+    from serving.accounts.people import People
+    from serving.accounts.sessions import Visitor
+    from serving.http.ports import Acts, Ingest, KeyRing
     from serving.http.request import Message, Receive, Scope, Send
     from serving.http.settings import Settings
 
@@ -41,6 +49,8 @@ _HEADERS = (
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _STRICT_TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
+LIVE = "/v1/live"
+"""A stream that a page leaves open: that it is open does not mean that anybody sits before it."""
 _INNER_PATHS = ("/v1/", "/score", "/schema.json")
 """What the application behind may be asked for; the rest of BentoML's own pages is not served."""
 
@@ -65,6 +75,8 @@ class Front:
         See `serving.http.ports`.
     settings
         Limits and times.
+    people
+        Whoever may sign in to the console; None for a service without one.
     """
 
     def __init__(
@@ -74,8 +86,14 @@ class Front:
         keys: KeyRing,
         settings: Settings,
         metrics: HttpMetrics | None = None,
+        people: People | None = None,
     ) -> None:
         self._inner = inner
+        self._people = people
+        self._live = Live()
+        self._pseudonyms = Pseudonyms(cast("Acts", core))
+        self._console: Application | None = None if people is None else console.application(self._live)
+        self._written: set[asyncio.Task[None]] = set()
         self._core = core
         self._keys = keys
         self._settings = settings
@@ -101,6 +119,10 @@ class Front:
             routes["POST", path] = Route("hec_ack", ingest.hec_ack, Dialect.HEC, MAY_INGEST)
         return routes
 
+    def closing(self) -> None:
+        """The service is about to stop: nothing is to wait for pages that are open."""
+        self._live.close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI connection."""
         if scope["type"] == "http":
@@ -119,15 +141,21 @@ class Front:
         if label == "otlp" and request.media_type == "application/json":
             dialect = Dialect.OTLP_JSON
         status, known = 0, True
+        behind = self._inner
         try:
             answer = self._public(request)
-            if answer is None:
+            if answer is None and route is None and self._console is not None and _is_console(request.path):
+                label, behind = "console", self._console
+                request.caller = self._visitor(request)
+            elif answer is None:
                 known = self._admit(request, route, dialect)
                 if route is not None:
                     with self._room.holding() as take:
                         answer = await route.handler(request, take)
                 else:
                     answer = self._unrouted_answer(request)
+                    if request.path == LIVE and self._console is not None:
+                        label, behind = "live", self._console
         except ClientGone:
             status = 499
             answer = None
@@ -144,8 +172,8 @@ class Front:
             status = answer.status
             await self._send(request, answer, send)
         elif not status:
-            label = "other"
-            status = await self._behind(request, scope, receive, send)
+            label = "other" if behind is self._inner else label
+            status = await self._behind(request, scope, receive, send, behind)
         self._account(request, label, status, time.perf_counter() - started, known=known)
 
     # ---------------------------------------------------------------------------------------------- routing
@@ -183,16 +211,47 @@ class Front:
 
     def _admit(self, request: Request, route: Route | None, dialect: Dialect) -> bool:
         secret = request.secret()
-        request.caller = self._keys.verify(secret) if secret else None
+        request.caller = self._keys.verify(secret) if secret else self._member(request)
         if request.caller is None:
             self.metrics.refused_keys.inc()
-            raise dialects.unauthenticated(dialect, given=bool(secret))
+            by_page = b"sec-fetch-mode" in request.headers
+            raise dialects.unauthenticated(dialect, given=bool(secret), by_page=by_page)
         allowed = [method for method, path in self._routes if path == request.path] if route is None else []
         if allowed:
             raise Refusal(405, f"use {allowed[0]}", ((b"allow", ", ".join(allowed).encode()),))
         if request.caller.role not in (route.roles if route is not None else _roles_of(request)):
             raise Refusal(403, NO_PERMISSION)
         return True
+
+    def _visitor(self, request: Request) -> Visitor | None:
+        """Who has the session of the cookie that came along."""
+        if self._people is None or b"cookie" not in request.headers:
+            return None
+        visitor = self._people.sessions.find(request.cookie(self._people.cookie))
+        if visitor is not None and request.path != LIVE and self._people.sessions.use(visitor):
+            # not waited for, and no error: a full disk must not keep anybody from reading
+            task = asyncio.get_running_loop().create_task(self._in_use(self._people, visitor))
+            self._written.add(task)
+            task.add_done_callback(self._written.discard)
+        return visitor
+
+    @staticmethod
+    async def _in_use(people: People, visitor: Visitor) -> None:
+        with contextlib.suppress(Refused):
+            await asyncio.to_thread(people.sessions.written, visitor)
+
+    def _member(self, request: Request) -> Visitor | None:
+        """Who asks with a session instead of a key; Refusal when it is not our own page that does."""
+        if not request.path.startswith("/v1/"):
+            return None
+        visitor = self._visitor(request)
+        if visitor is None:
+            return None
+        if request.method not in ("GET", "HEAD"):
+            sessions.refuse_foreign(visitor, request.headers.get(b"x-csrf-token", b"").decode("latin-1"))
+        if visitor.must_change:
+            raise Refusal(403, sessions.MUST_CHANGE)
+        return visitor
 
     def _unrouted_answer(self, request: Request) -> Answer | None:
         found = elastic.answer(request, ready=self._core.ready)
@@ -222,7 +281,9 @@ class Front:
         body = b"" if request.method == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})
 
-    async def _behind(self, request: Request, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _behind(
+        self, request: Request, scope: Scope, receive: Receive, send: Send, behind: Application
+    ) -> int:
         """Let the application behind answer, with our headers; returns the status."""
         status = 500
         started = False
@@ -240,8 +301,10 @@ class Front:
             await send(message)
 
         try:
-            known = {CALLER: request.caller, CORE: self._core, KEYS: self._keys}
-            await self._inner({**scope, **known}, receive, sending)
+            known = {CALLER: request.caller, CORE: self._core, KEYS: self._keys, PEOPLE: self._people}
+            if getattr(request.caller, "pseudonymous", False) and request.path.startswith("/v1/"):
+                behind = Veil(behind, await self._pseudonyms.of(request.tenant))
+            await behind({**scope, **known}, receive, sending)
         except HabitusError as error:
             if started:
                 raise
@@ -296,6 +359,10 @@ def _unrouted(request: Request) -> tuple[str, Dialect]:
     if path == "/" or path.startswith("/_") or request.method == "HEAD":
         return "elastic", Dialect.ELASTIC
     return "read", Dialect.NATIVE
+
+
+def _is_console(path: str) -> bool:
+    return path == "/console" or path.startswith("/console/")
 
 
 def _roles_of(request: Request) -> frozenset[str]:

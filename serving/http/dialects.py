@@ -96,14 +96,14 @@ def _retry_after(seconds: float) -> tuple[tuple[bytes, bytes], ...]:
     return ((b"retry-after", b"%d" % max(1, math.ceil(seconds))),)
 
 
-def unauthenticated(dialect: Dialect, *, given: bool) -> Refusal:
-    """No key, or one that is nobody's."""
+def unauthenticated(dialect: Dialect, *, given: bool, by_page: bool = False) -> Refusal:
+    """No key, or one that is nobody's. by_page: a page asks, whose browser would show a box."""
     message = (
         "this key is not known or was revoked" if given else "a key is needed: Authorization: Bearer KEY"
     )
     if dialect is Dialect.HEC and given:
         return Refusal(403, message)
-    return Refusal(401, message, _CHALLENGES)
+    return Refusal(401, message, _CHALLENGES[:1] if by_page else _CHALLENGES)
 
 
 def spoken(refusal: Refusal, dialect: Dialect) -> Answer:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import Histogram as LabelledHistogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
+from serving.gauges import Histogram
 from serving.numbers import LEARNED, LEDGER, LOST
 from serving.status import COUNTERS
 
@@ -20,6 +22,18 @@ CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 REASONS = ("rate", "tenant_queue", "queue", "previews")
 """Why a submission is told to come back, see `serving.submission.Busy`."""
+DROPPED = (
+    "unreadable",
+    "ahead",
+    "syslog",
+    "too_large",
+    "no_disk",
+    *REASONS,
+    "entity_limit",
+    "entity_evicted",
+    "habit_limit",
+)
+"""Why something was not taken or not kept; docs/operations.md says what is counted."""
 _NAME = re.compile(r"[^a-z0-9_]")
 
 
@@ -43,7 +57,7 @@ class HttpMetrics:
             ["route", "status"],
             registry=self.registry,
         )
-        self.seconds = Histogram(
+        self.seconds = LabelledHistogram(
             "habitus_http_request_seconds",
             "Time until a request was answered",
             ["route"],
@@ -70,11 +84,83 @@ class HttpMetrics:
         self.in_flight = Gauge(
             "habitus_http_in_flight_bytes", "Bytes of bodies held in memory", registry=self.registry
         )
+        self._core = core
         self.registry.register(_CoreNumbers(core))
+        self.registry.register(_Dropped(self._lost))
+
+    def _lost(self) -> dict[str, float]:
+        """What was not taken or not kept, by reason (DROPPED)."""
+        numbers = self._core()
+        tenants = numbers.get("tenants", {}).values()
+        shed = numbers.get("shed", {})
+
+        def total(key: str) -> float:
+            return float(sum(tenant.get(key, 0) for tenant in tenants))
+
+        ahead = total("quarantined_ahead")
+        return {
+            "unreadable": max(0.0, total("quarantined") - ahead),
+            "ahead": ahead,
+            "syslog": _value(self.dropped),
+            "too_large": _value(self.requests, "_total", {"status": "413"}),
+            "no_disk": float(numbers.get("refused", 0)),
+            "entity_limit": total("entities_refused"),
+            "entity_evicted": total("entities_evicted"),
+            "habit_limit": total("habits_dropped"),
+            **{reason: float(shed.get(reason, 0)) for reason in REASONS},
+        }
 
     def text(self) -> bytes:
         """The exposition."""
-        return generate_latest(self.registry)
+        return generate_latest(_Shown(self.registry))
+
+
+def _value(metric: Counter, suffix: str = "_total", labels: Mapping[str, str] | None = None) -> float:
+    """Sum of a counter's series that have these labels."""
+    wanted = (labels or {}).items()
+    return sum(
+        sample.value
+        for family in metric.collect()
+        for sample in family.samples
+        if sample.name.endswith(suffix) and wanted <= sample.labels.items()
+    )
+
+
+class _Shown(CollectorRegistry):
+    """Another registry without the moments at which its counters were made: twice the lines, and no news."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__()
+        self._all = registry
+
+    def collect(self) -> Iterator[Metric]:
+        """Families of the other one."""
+        for family in self._all.collect():
+            family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
+            yield family
+
+
+class _Dropped:
+    """One counter of everything that did not get in, or not stay."""
+
+    def __init__(self, lost: Callable[[], Mapping[str, float]]) -> None:
+        self._lost = lost
+
+    def describe(self) -> list[Metric]:
+        """Nothing: the numbers are known when the core runs."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """One family with a series for each of DROPPED."""
+        family = CounterMetricFamily(
+            "habitus_dropped",
+            "Records, submissions, entities and habits not taken or kept",
+            labels=["reason"],
+        )
+        lost = self._lost()
+        for reason in DROPPED:
+            family.add_metric([reason], lost.get(reason, 0.0))
+        yield family
 
 
 class _CoreNumbers:
@@ -99,10 +185,22 @@ class _CoreNumbers:
         for reason in REASONS:
             by_reason.add_metric([reason], shed.get(reason, 0))
         yield by_reason
+        tails = GaugeMetricFamily(
+            "habitus_tail_ratio",
+            "Events in the tail, by what calibration promises (1: as promised)",
+            labels=["nominal"],
+        )
+        for nominal, ratio in numbers.pop("tail_ratio", {}).items():
+            tails.add_metric([nominal], ratio)
+        yield tails
         for key in (*LEDGER, *LEARNED, *LOST):  # added up over all tenants
             numbers[f"ledger_{key}"] = sum(tenant.get(key, 0) for tenant in tenants.values())
         for key, value in sorted(numbers.items()):
-            if isinstance(value, bool | int | float | str):
+            if isinstance(value, Histogram):
+                yield HistogramMetricFamily(
+                    f"habitus_{key}", key.replace("_", " "), buckets=value.cumulated(), sum_value=value.sum
+                )
+            elif isinstance(value, bool | int | float | str):
                 name = "habitus_" + _NAME.sub("_", key.lower())
                 number = float(bool(value)) if isinstance(value, str) else float(value)
                 about = key.replace("_", " ")

@@ -46,7 +46,7 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"bearer": []}, {"basic": []}, {"apiKey": []}],
+        "security": [{"bearer": []}, {"basic": []}, {"apiKey": []}, {"session": []}],
         "paths": PATHS,
         "components": {
             "schemas": SCHEMAS,
@@ -58,6 +58,12 @@ def document() -> dict[str, Any]:
                 },
                 "basic": {"type": "http", "scheme": "basic", "description": "The password is the key."},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "__Host-habitus",
+                    "description": "The console's; `habitus` without TLS. Changes need X-CSRF-Token too.",
+                },
             },
         },
     }

@@ -93,6 +93,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
                 "type": "object",
                 "additionalProperties": False,
                 "properties": {
+                    "about": {"enum": ["incidents", "alerts"], "default": "incidents"},
                     "min_severity": _SEVERITY,
                     "per_hour": {"type": "integer", "minimum": 1, "maximum": 3600},
                     "quiet_from": _TIME,

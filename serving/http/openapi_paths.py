@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving.http import openapi_acting, openapi_except, openapi_notify, openapi_triage
+from serving.http import (
+    openapi_acting,
+    openapi_console,
+    openapi_context,
+    openapi_except,
+    openapi_incidents,
+    openapi_notify,
+    openapi_triage,
+)
 from serving.http.openapi_parts import KIND, in_path, in_query, json_answer, ref, refusals
 from serving.queries import SORTS
 from serving.triage.words import STATES
@@ -145,6 +153,11 @@ PATHS: dict[str, dict[str, Any]] = {
                 in_query("sort", "Highest or newest first", {"enum": list(SORTS), "default": "day"}),
                 _LIMIT,
                 in_query("after", "`next` of the page before", {"type": "string"}),
+                in_query(
+                    "fields",
+                    "queue: a few fields of each, with the entity's last 14 days; limit to 10,000",
+                    {"enum": ["", "queue"]},
+                ),
             ],
             "responses": {"200": json_answer("A page", ref("Alerts")), **_READ},
         }
@@ -208,6 +221,9 @@ PATHS: dict[str, dict[str, Any]] = {
     **openapi_triage.PATHS,
     **openapi_notify.PATHS,
     **openapi_except.PATHS,
+    **openapi_incidents.PATHS,
+    **openapi_console.PATHS,
+    **openapi_context.PATHS,
 }
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -316,4 +332,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     **openapi_triage.SCHEMAS,
     **openapi_notify.SCHEMAS,
     **openapi_except.SCHEMAS,
+    **openapi_incidents.SCHEMAS,
+    **openapi_console.SCHEMAS,
+    **openapi_context.SCHEMAS,
 }

@@ -89,6 +89,11 @@ PATHS: dict[str, dict[str, Any]] = {
             "summary": "Verdicts, newest first",
             "parameters": [
                 in_query("alert_id", "Only of this alert", _TEXT),
+                in_query(
+                    "disagreeing",
+                    "`true`: only those that another one contradicts that holds, too",
+                    {"type": "boolean"},
+                ),
                 in_query("reverted", "`false` leaves out those that were taken back", {"type": "boolean"}),
                 _LIMIT,
                 in_query("after", "`next` of the page before", _TEXT),
@@ -107,6 +112,22 @@ PATHS: dict[str, dict[str, Any]] = {
             "summary": "Take back a verdict, and what it did",
             "parameters": [in_path("uid", _TEXT), _ONCE, _IF_VERSION],
             "responses": {"200": json_answer("Taken back", ref("Judged")), **_REFUSED},
+        }
+    },
+    "/v1/golden": {
+        "get": {
+            "summary": "A past alert with a settled verdict, for the caller to judge once more",
+            "description": "`alert` is null when there is none; the same one until it is answered or the day"
+            " (UTC) is over. What was said of it is not shown.",
+            "responses": {"200": json_answer("The golden alert", {"type": "object"}), **_READ},
+        }
+    },
+    "/v1/golden/{alert_id}/verdict": {
+        "post": {
+            "summary": "Say what a golden alert was; changes nothing but the caller's agreement",
+            "parameters": [_ALERT],
+            "requestBody": _body("Golden"),
+            "responses": {"201": json_answer("Whether it agrees", {"type": "object"}), **_REFUSED},
         }
     },
     "/v1/views": {
@@ -192,6 +213,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "required": ["text"],
         "additionalProperties": False,
         "properties": {"text": {**_TEXT, "minLength": 1, "maxLength": NOTE_LENGTH}, "version": _VERSION},
+    },
+    "Golden": {
+        "type": "object",
+        "required": ["verdict_id"],
+        "additionalProperties": False,
+        "properties": {"verdict_id": _VERDICT["verdict_id"]},
     },
     "View": {
         "type": "object",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from serving.unlearning import Unlearned
 
 
-CALLER, CORE, KEYS = "habitus.caller", "habitus.core", "habitus.keys"
+CALLER, CORE, KEYS, PEOPLE = "habitus.caller", "habitus.core", "habitus.keys", "habitus.people"
 """Keys of the ASGI scope under which an application behind finds who asks, and what answers."""
 
 

@@ -19,9 +19,22 @@ from starlette.routing import Route
 from features.errors import HabitusError, InputError
 from serving import queries, soc
 from serving.days import DAY_US
-from serving.http import acting, excepting, notifying, parts, triaging
+from serving.http import (
+    accounts,
+    acting,
+    context,
+    excepting,
+    incidents,
+    notifying,
+    operating,
+    parts,
+    queueing,
+    revealing,
+    triaging,
+)
 from serving.http.dialects import Dialect, Refusal, refusal_of, spoken
 from serving.http.ports import CALLER, CORE
+from serving.triage import queue
 from serving.triage.words import STATES, Conflict, checked_verdict
 
 if TYPE_CHECKING:
@@ -38,9 +51,15 @@ def application() -> Starlette:
     """The application; one can serve any number of cores."""
     routes = [
         *acting.routes(),
+        *accounts.routes(),
+        *queueing.routes(),
+        *revealing.routes(),
+        *context.routes(),
+        *operating.routes(),
         *triaging.routes(),
         *notifying.routes(),
         *excepting.routes(),
+        *incidents.routes(),
         Route("/v1/usage", _usage),
         Route("/v1/alerts", _alerts),
         Route("/v1/metrics/soc", _soc),
@@ -89,6 +108,12 @@ async def _alerts(request: Request) -> Response:
     states = tuple(filter(None, query.get("state", "").split(",")))
     if unknown := set(states) - set(STATES):
         raise InputError(f"state={min(unknown)[:20]!r}: some of {', '.join(STATES)}, with commas")
+    if (fields := query.get("fields", "")) not in ("", "queue"):
+        raise InputError(f"fields={fields[:20]!r}: queue, or leave it out")
+    if fields:
+        limit = parts.whole(query.get("limit", str(queue.MOST_ROWS)), "limit", queue.MOST_ROWS)
+    else:
+        limit = _limit(query.get("limit", "100"))
     wanted = queries.Wanted(
         first=_day(query.get("from"), "from"),
         last=_day(query.get("to"), "to"),
@@ -102,9 +127,12 @@ async def _alerts(request: Request) -> Response:
         text=query.get("text", "")[:TEXT_LENGTH],
         since_us=parts.moment(query["since"], "since") if "since" in query else None,
         sort=query.get("sort", "day"),
-        limit=_limit(query.get("limit", "100")),
+        limit=limit,
         after=query.get("after", ""),
     )
+    if fields:
+        lines = await asyncio.to_thread(queue.find, core.database, tenant, wanted)
+        return _json({"alerts": lines.alerts, "next": lines.following, "total": lines.total})
     found = await asyncio.to_thread(queries.find_alerts, core.database, tenant, wanted)
     return _json({"alerts": found.alerts, "next": found.following})
 

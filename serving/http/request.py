@@ -117,6 +117,14 @@ class Request:
             return given[7:].strip()
         return ""
 
+    def cookie(self, name: str) -> str:
+        """A cookie; "" if none of this name came along."""
+        for part in self.headers.get(b"cookie", b"").decode("latin-1").split(";"):
+            key, _, value = part.strip().partition("=")
+            if key == name:
+                return value
+        return ""
+
     async def body(self, limits: Limits, seconds: float, take: Callable[[int], None]) -> bytes:
         """The decompressed body.
 

@@ -13,6 +13,7 @@ from serving.http.logs import FIELDS
 
 if TYPE_CHECKING:
     import asyncio
+    import socket
     from collections.abc import Sequence
 
     from serving.http.settings import Settings
@@ -117,7 +118,13 @@ def _is_ambiguous(names: list[bytes], version: str) -> bool:
 
 
 class _Server(Server):
-    """Says where it listens in the form of the other lines."""
+    """Says where it listens in the form of the other lines, and ends what would go on for ever."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Streams end before the server waits for its requests."""
+        if (closing := getattr(self.config.app, "closing", None)) is not None:
+            closing()
+        await super().shutdown(sockets)
 
     def _log_started_message(self, listeners: Sequence[Any]) -> None:
         scheme = "https" if self.config.is_ssl else "http"

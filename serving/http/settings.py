@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.errors import InputError
+from serving.accounts.oidc import OidcSettings, checked_url
 from serving.notify.addresses import Network
 from serving.protocols.limits import Limits
 from serving.quota import Quota, parsed_by_tenant
@@ -51,6 +52,10 @@ class Settings:
     quota, tenant_quotas
         RATE[:BURST[:ENTITIES]] of any tenant, and TENANT=RATE[:BURST[:ENTITIES]] of some, with commas; see
         `serving.quota`.
+    public_url
+        https://... as browsers reach the console, for example through a proxy that has the certificate.
+    oidc_issuer, oidc_client_id, oidc_client_secret, oidc_name, oidc_claim
+        OpenID provider for the console; see `serving.accounts.oidc.OidcSettings`.
     """
 
     data_dir: Path = Path("var")
@@ -70,6 +75,12 @@ class Settings:
     notify_allow: str = ""
     quota: str = ""
     tenant_quotas: str = ""
+    public_url: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_name: str = "single sign-on"
+    oidc_claim: str = "email"
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -86,11 +97,34 @@ class Settings:
         Network.parsed(self.notify_allow)
         Quota.parsed(self.quota)
         parsed_by_tenant(self.tenant_quotas)
+        if self.public_url:
+            checked_url(self.public_url)
+        self.oidc()
 
     @property
     def is_encrypted(self) -> bool:
         """Whether TLS is on."""
         return self.tls_cert is not None
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach the console by TLS only: ours, or that of a proxy."""
+        return self.is_encrypted or self.public_url.startswith("https://")
+
+    def oidc(self) -> OidcSettings | None:
+        """The OpenID provider, None without one; InputError when what was given does not do."""
+        if not self.oidc_issuer:
+            return None
+        if not self.public_url:
+            raise InputError("--oidc-issuer needs --public-url: where the provider sends people back to")
+        return OidcSettings(
+            self.oidc_issuer,
+            self.oidc_client_id,
+            self.oidc_client_secret,
+            self.public_url.rstrip("/") + "/console/oidc/callback",
+            self.oidc_name,
+            self.oidc_claim,
+        )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

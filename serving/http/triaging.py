@@ -7,6 +7,7 @@ Everything belongs to the caller's tenant. A change can name the `version` that 
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from serving.days import number_of
 from serving.http import parts
 from serving.http.ports import CORE
 from serving.http.roles import MAY_JUDGE, MAY_READ
-from serving.triage import register, verdicts
+from serving.triage import golden, register, verdicts
 from serving.triage.desk import Desk
 from serving.triage.verdicts import Opinion, Subject
 
@@ -58,6 +59,12 @@ class SubjectBody(msgspec.Struct, forbid_unknown_fields=True):
     state: str = ""
     unlearn: bool = False
     version: int | None = None
+
+
+class GoldenBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What somebody says of a golden alert."""
+
+    verdict_id: int
 
 
 class StateBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,6 +107,8 @@ def routes() -> list[Route]:
         Route("/v1/verdicts", _judge_subject, methods=["POST"]),
         Route("/v1/verdicts", _verdicts, methods=["GET"]),
         Route("/v1/verdicts/{uid}", _revert, methods=["DELETE"]),
+        Route("/v1/golden", _golden, methods=["GET"]),
+        Route("/v1/golden/{alert_id}/verdict", _answer_golden, methods=["POST"]),
         Route("/v1/views", _views, methods=["GET"]),
         Route("/v1/views/{name}", _save_view, methods=["PUT"]),
         Route("/v1/views/{name}", _remove_view, methods=["DELETE"]),
@@ -168,9 +177,33 @@ async def _verdicts(request: Request) -> Response:
         limit=parts.whole(query.get("limit", "100"), "limit", MOST_LINES),
         after=query.get("after", ""),
         only_valid=query.get("reverted", "true") == "false",
+        disagreeing=query.get("disagreeing", "false") == "true",
     )
     found = await asyncio.to_thread(register.find, core.database, caller.tenant, wanted)
     return parts.json(found)
+
+
+# ---------------------------------------------------------------------------------------------------- golden
+
+
+async def _golden(request: Request) -> Response:
+    caller = parts.allowed(request, MAY_JUDGE)
+    core: Acts = request.scope[CORE]
+    who = parts.asked(request, caller, b"", None).who.actor
+    now_us = time.time_ns() // 1000
+    found = await asyncio.to_thread(golden.shown, core.database, caller.tenant, who, now_us)
+    return parts.json({"alert": found})
+
+
+async def _answer_golden(request: Request) -> Response:
+    caller = parts.allowed(request, MAY_JUDGE)
+    core: Acts = request.scope[CORE]
+    content = await parts.raw_body(request)
+    given = parts.formed(content, GoldenBody)
+    asked = parts.asked(request, caller, content, None)
+    alert_id = request.path_params["alert_id"]
+    told = await asyncio.to_thread(golden.answer, core.database, asked, alert_id, given.verdict_id)
+    return parts.json(told, 201)
 
 
 # ---------------------------------------------------------------------------------------------------- states

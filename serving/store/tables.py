@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -45,6 +46,38 @@ api_keys = Table(
     Column("digest", LargeBinary, nullable=False),  # SHA-256 of the secret
     Column("created_us", BigInteger, nullable=False),
     Column("revoked_us", BigInteger),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("login", Text, primary_key=True),  # names one person in all tenants: it decides the tenant
+    Column("tenant", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("password", Text, nullable=False),  # argon2id; "" for who signs in elsewhere
+    Column("must_change", Boolean, nullable=False),
+    Column("subject", Text, unique=True),  # who it is at the OpenID provider: issuer and sub
+    Column("totp_secret", LargeBinary),
+    Column("totp_waiting", LargeBinary),  # shown, and not confirmed by a code yet
+    Column("totp_step", BigInteger, nullable=False, server_default="0"),  # of the last code: none works twice
+    Column("created_us", BigInteger, nullable=False),
+    Column("disabled_us", BigInteger),
+    Index("accounts_by_tenant", "tenant", "login"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the cookie's token
+    Column("login", Text, nullable=False),
+    Column("via", Text, nullable=False),  # password or oidc
+    Column("created_us", BigInteger, nullable=False),
+    Column("used_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger, nullable=False),
+    Column("pseudonymous", Boolean, nullable=False),
+    Index("sessions_by_login", "login"),
+    Index("sessions_by_end", "expires_us"),
 )
 
 journal = Table(
@@ -128,9 +161,69 @@ alerts = Table(
     Column("acknowledged_us", BigInteger),
     Column("contained_us", BigInteger),
     Column("closed_us", BigInteger),
+    Column("incident_id", Text, nullable=False, server_default=""),
+    Column("disagrees", Boolean, nullable=False, server_default=false()),  # opinions that hold contradict
+    Column("why", Text, nullable=False, server_default=""),  # it was raised, if not for its risk
     UniqueConstraint("tenant", "entity_kind", "entity", "day", name="one_alert_an_entity_day"),
     Index("alerts_by_day", "tenant", "day"),
     Index("alerts_by_state", "tenant", "state", "day"),
+    Index("alerts_by_change", "tenant", "updated_us"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("incident_id", Text, primary_key=True),
+    # what the state told last, see `serving.incidents.keeping.Told`
+    Column("revision", BigInteger, nullable=False),
+    Column("opened_us", BigInteger, nullable=False),
+    Column("updated_us", BigInteger, nullable=False),
+    Column("first_us", BigInteger, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
+    Column("risk", Float(53), nullable=False),
+    Column("severity_id", SmallInteger, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("active", Boolean, nullable=False),  # takes in alerts
+    Column("closed_for", Text, nullable=False),
+    Column("merged_into", Text, nullable=False, server_default=""),
+    Column("alerts", Integer, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("entities", Text, nullable=False),  # JSON list of kind:name, the riskiest first
+    Column("techniques", Text, nullable=False),  # JSON list of ATT&CK ids
+    Column("body", LargeBinary, nullable=False),  # JSON in one zstd frame: description and ties
+    # from the rows of its alerts, see `serving.incidents.rows.follow`
+    Column("state", Text, nullable=False, server_default="new"),
+    Column("assignee", Text, nullable=False, server_default=""),
+    Column("verdict_id", SmallInteger),
+    Column("told", SmallInteger, nullable=False, server_default="0"),  # highest severity_id in a message
+    Index("incidents_by_time", "tenant", "last_us"),
+    Index("incidents_by_state", "tenant", "state", "last_us"),
+)
+
+incident_alerts = Table(
+    "incident_alerts",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("alert_id", Text, primary_key=True),
+    Column("incident_id", Text, nullable=False),
+    Column("entity_kind", Text, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("risk", Float(53), nullable=False),
+    Index("alerts_of_incident", "tenant", "incident_id"),
+)
+
+golden_answers = Table(
+    "golden_answers",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("alert_id", Text, primary_key=True),
+    Column("actor", Text, primary_key=True),
+    Column("verdict_id", SmallInteger, nullable=False),  # OCSF; what was answered
+    Column("settled_id", SmallInteger, nullable=False),  # what had been settled
+    Column("at_us", BigInteger, nullable=False),
+    Index("golden_by_time", "tenant", "at_us"),
 )
 
 verdicts = Table(

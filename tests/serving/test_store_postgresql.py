@@ -115,7 +115,9 @@ def test_alerts_are_worked_on_and_told_of_there(server, tmp_path):
         core.offer(submission(lines(0, 20))).result(300)
         database = core.database
         url = "https://soc.example/hook"
-        channels.create(database, asked._replace(key=""), "webhook", "", Target(url=url), Rules())
+        channels.create(
+            database, asked._replace(key=""), "webhook", "", Target(url=url), Rules(about="alerts")
+        )
         sinks = StoreSinks(database, Learned(lambda name: tmp_path / name))
         for _ in range(2):
             sinks._alerts.append({**alert("acme", 1), "alerted_us": None, "entity_risk": None})

@@ -96,6 +96,7 @@ def test_a_message_that_may_not_go_there_says_why(desk):
         {"target": {"url": "https://a.example/", "secret": "x"}},
         {"target": {}},
         {"label": "a\x07"},
+        {"rules": {"about": "everything"}},
         {"rules": {"min_severity": 0}},
         {"rules": {"per_hour": 0}},
         {"rules": {"quiet_from": "22:00"}},

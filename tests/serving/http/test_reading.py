@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from features.errors import HabitusError, InputError
+from serving.accounts.people import People
 from serving.http import openapi
 from serving.http.app import Front
 from serving.http.reading import application
@@ -91,7 +92,8 @@ def app(tmp_path_factory):
     core.database = database
     made = App(core=core)
     keys = MemoryKeys({**ANALYSTS, ADMIN: MemoryCaller("acme", "admin")})
-    made.front = Front(application(), core, keys, Settings(bulk_patience_seconds=0))
+    people = People.over(database, is_secure=True)
+    made.front = Front(application(), core, keys, Settings(bulk_patience_seconds=0), people=people)
     yield made
     database.close()
 
@@ -184,6 +186,7 @@ def test_every_documented_path_exists(app):
                 .replace("{alert_id}", "acme-1")
                 .replace("{key_id}", "k")
                 .replace("{name}", "new")
+                .replace("/v1/live", "/v1/live?seconds=0")
             )
             answer = app.ask(method.upper(), asked, key=ADMIN)
             assert answer.status_code != 405, path
@@ -200,6 +203,8 @@ def test_answers_are_what_the_document_says_whatever_is_asked(app):
     schema = schemathesis.openapi.from_dict(openapi.document())
     schema.app = None
     for operation in schema.get_all_operations():
+        if operation.ok().path == "/v1/live":
+            continue  # a stream: tests/serving/http/test_console_queue.py
 
         @given(case=operation.ok().as_strategy())
         @settings(max_examples=20, deadline=None, database=None, suppress_health_check=list(HealthCheck))

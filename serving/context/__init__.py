@@ -1,0 +1,1 @@
+"""What people want to see around an alert or an entity, put together from store, lake, receipts and state."""

@@ -1,0 +1,159 @@
+"""An alert told from its receipt: what its risk is made of, the story, techniques, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from features.behaviours import BEHAVIOURS
+from models.explain import reason
+from models.incidents.alert import Alert, Clue, clean
+from models.incidents.book import IncidentBook
+from models.incidents.story import describe
+from models.ranking.ensemble import excess_nats
+from models.ranking.tails import Tail
+from serving.days import DAY_US
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from serving.tenant import TenantState
+
+MOST_PIECES = 12
+WHOLE, FEEDBACK, REST = "ranking", "feedback", "rest"
+BEHAVIOUR_OF = {behaviour.name: behaviour for behaviour in BEHAVIOURS}
+
+
+class Told(NamedTuple):
+    """story: in sentences. steps: what to do. techniques: ATT&CK ids with their names."""
+
+    story: str
+    steps: list[str]
+    techniques: list[dict[str, str]]
+
+
+def pieces(receipt: Mapping[str, Any], says: list[str]) -> list[dict[str, Any]]:
+    """What the risk is made of; `points` add up to it, up to rounding of the last bits.
+
+    The excess alone (`models.ranking`) is shared among the findings in proportion to their gain. What the
+    ranking as a whole makes of the day besides is one piece (below zero where the day as a whole is more
+    usual than its findings), and so is what feedback took away.
+
+    says: a finding's reason, by its place in the receipt.
+    """
+    factor, risk = float(receipt["factor"]), float(receipt["risk"])
+    whole = risk / factor if factor > 0 else risk
+    total = np.array([sum(max(value, 0.0) for value in receipt["evidence"])])
+    tail = receipt["excess_tail"]
+    alone = float(
+        excess_nats(
+            Tail(np.array(tail["scores"]), np.array(tail["nats"]), float(tail["slope"])),
+            receipt["excess_seen"],
+            total,
+        )[0]
+    )
+    share = 1.0 - float(receipt["trust"]) if receipt["fitted"] else 1.0
+    left = min(alone * share, whole) if receipt["fitted"] else whole
+    found = receipt["findings"]
+    gains = np.array([max(float(one["gain"]), 0.0) for one in found])
+    order = np.argsort(-gains, kind="stable").tolist()
+    unit = left / float(gains.sum()) if gains.sum() > 0 else 0.0
+    out = [_piece(found[place], float(gains[place]) * unit, says[place]) for place in order[:MOST_PIECES]]
+    behind = order[MOST_PIECES:]
+    if behind:
+        nats = float(gains[behind].sum())
+        text = f"{len(behind)} further findings, each weaker than those above"
+        out.append({"channel": REST, "label": "Others", "nats": nats, "points": nats * unit, "reason": text})
+    told = sum(piece["points"] for piece in out)
+    if abs(whole - told) > 1e-9:
+        text = "how rare the day as a whole is among past days: what was odd together, and how much was done"
+        rest = whole - told
+        out.append({"channel": WHOLE, "label": "Whole picture", "nats": 0.0, "points": rest, "reason": text})
+    if factor < 1.0:
+        text = "verdicts and exceptions say that some of this is all right"
+        lost = risk - whole
+        out.append({"channel": FEEDBACK, "label": "Feedback", "nats": 0.0, "points": lost, "reason": text})
+    return out
+
+
+def _piece(finding: Mapping[str, Any], points: float, says: str) -> dict[str, Any]:
+    channel = finding["channel"]
+    piece = {
+        "channel": channel,
+        "label": label(channel),
+        "nats": float(finding["nats"]),
+        "points": points,
+        "reason": says,
+        "time": finding["time_us"] // 1000,
+    }
+    if finding["value"]:
+        piece |= {"behaviour": channel, "value": finding["value"]}
+    return piece
+
+
+def label(channel: str) -> str:
+    """A channel in words: "user.src_country" is "Source country"."""
+    words = channel.partition(".")[2].partition("/")[0].replace("_", " ")
+    words = {"src ip": "source address", "src net": "source network", "src country": "source country",
+             "src host": "source host", "dst": "destination", "dst net": "destination network",
+             "dst service": "service", "api": "operation", "auth": "kind of logon",
+             "status detail": "outcome"}.get(words, words)  # fmt: skip
+    return words[:1].upper() + words[1:]
+
+
+def reasons(state: TenantState, receipt: Mapping[str, Any]) -> list[str]:
+    """A reason for each finding; on the engine's thread, which has the words. O(findings)."""
+    baselines, channels = state.detector.baselines, state.detector.channels
+    number_of = {channel.name: channel for channel in channels.all}
+    known = dict(baselines.find(receipt["entity"]))
+    entity = known.get(receipt["entity_kind"], 0)
+    out = []
+    for finding in receipt["findings"][: 10 * MOST_PIECES]:
+        channel, value = number_of.get(finding["channel"]), baselines.values.find(finding["value"])
+        if channel is None or not entity or (finding["value"] and not value):
+            out.append(f"{label(finding['channel'])} {finding['value']}; {finding['nats']:.1f} nats")
+            continue
+        out.append(reason(baselines, channel, entity, value, finding["nats"], np.array(finding["counts"])))
+    out += [label(finding["channel"]) for finding in receipt["findings"][10 * MOST_PIECES :]]
+    return [clean(text) for text in out]
+
+
+def told(tenant: str, receipt: Mapping[str, Any], says: list[str], day: date) -> Told:
+    """Story, next steps and likely techniques of an alert by itself."""
+    cause_of = receipt["causes"]
+    first_us = (day.toordinal() - 719_163) * DAY_US
+    order = np.argsort([-finding["gain"] for finding in receipt["findings"]], kind="stable").tolist()[:100]
+    clues = tuple(
+        Clue(
+            channel=finding["channel"],
+            cause=cause_of[finding["cause"]],
+            value=clean(finding["value"]),
+            nats=max(float(finding["gain"]), 0.0),
+            first_us=finding["time_us"],
+            last_us=finding["time_us"],
+            says=says[place],
+        )
+        for place in order
+        for finding in [receipt["findings"][place]]
+    )
+    alert = Alert(
+        uid=receipt["alert_id"],
+        entity_kind=receipt["entity_kind"],
+        entity=receipt["entity"],
+        risk=max(float(receipt["risk"]), 0.0),
+        first_us=min((clue.first_us for clue in clues), default=first_us),
+        last_us=max((clue.last_us for clue in clues), default=first_us + DAY_US - 1),
+        clues=clues,
+        count=max(int(receipt["n_events"]), 1),
+    )
+    book = IncidentBook(tenant)
+    book.take([alert])
+    incident = book.find(book.home(alert.uid))
+    if incident is None:
+        return Told("", [], [])
+    found = describe(incident)
+    steps = [step for part in found.next_steps for step in (*part.check, *part.collect, *part.contain)]
+    techniques = [{"id": one.uid, "name": one.name} for one in found.techniques]
+    return Told(" ".join(found.story), list(dict.fromkeys(steps)), techniques)

@@ -1,0 +1,104 @@
+"""What a tenant's scores are made with, and what people's verdicts say of them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import zstandard
+from sqlalchemy import func, select
+
+from models.detector import Detector
+from serving import soc
+from serving.days import DAY_US, day_of
+from serving.queries import RECEIPT_BYTES
+from serving.store.tables import exceptions, receipts, verdicts
+
+if TYPE_CHECKING:
+    from serving.store.database import Database
+    from serving.tenant import TenantState
+
+
+class Lag(NamedTuple):
+    """newest_ms: time of the newest event that is trusted, milliseconds UTC; seconds: how old it is; None for
+    both before the first event.
+    """
+
+    newest_ms: int | None
+    seconds: float | None
+
+
+def lag_seconds(state: TenantState) -> Lag:
+    """How far a tenant's events are behind the clock."""
+    newest_us = state.detector.clock.newest_us
+    if newest_us < 0:
+        return Lag(None, None)
+    return Lag(newest_us // 1000, max(0.0, time.time() - newest_us / 1e6))
+
+
+def running(state: TenantState) -> dict[str, Any]:
+    """What is active now, on the engine's thread, O(1). What is not known is None.
+
+    calibration: alerts that were allowed and that came, by closed day. The budget is what the tail
+    probabilities are held to (`models.budget`).
+    """
+    detector = state.detector
+    past = detector.alerts.controller.export()[0]["days"].tolist()
+    return {
+        "active": {
+            "version": None,
+            "schema": Detector.schema(),
+            "digest": None,
+            "trained": None,
+            "events": state.learned_count,
+            "channels": len(detector.channels.all),
+            "settled": detector.alerts.controller.settled,
+        },
+        "champion": None,
+        "challenger": None,
+        "calibration": {
+            "days": [day_of(row[0]).isoformat() for row in past],
+            "nominal": [row[1] for row in past],
+            "realised": [row[2] for row in past],
+            "paged": [row[3] for row in past],
+        },
+        "drift": None,
+        "actions": [],
+        "held": detector.engine.held_count,
+    }
+
+
+def said(database: Database, tenant: str) -> dict[str, Any]:
+    """What verdicts and exceptions say, of the last 30 days by the service's clock; versions of what ranked
+    last, from the newest receipt.
+    """
+    now_us = time.time_ns() // 1000
+    since_us = now_us - soc.DEFAULT_DAYS * DAY_US
+    numbers = soc.numbers(database, tenant, since_us, now_us + 1)
+    v, e, r = verdicts.c, exceptions.c, receipts.c
+    with database.read() as connection:
+        given = connection.execute(
+            select(v.verdict_id, func.count())
+            .where(v.tenant == tenant, v.reverted_us.is_(None))
+            .group_by(v.verdict_id)
+        ).all()
+        open_exceptions = connection.execute(
+            select(e.state, func.count()).where(e.tenant == tenant, e.until_us > now_us).group_by(e.state)
+        ).all()
+        newest = connection.execute(
+            select(r.body).where(r.tenant == tenant).order_by(r.at_us.desc()).limit(1)
+        ).scalar()
+    ranked = None
+    if newest is not None:
+        body = zstandard.ZstdDecompressor().decompress(bytes(newest), max_output_size=RECEIPT_BYTES)
+        ranked = msgspec.json.decode(body)["versions"]
+    return {
+        "ranked_with": ranked,
+        "precision": numbers["precision"],
+        "precision_by_channel": numbers["precision_by_channel"],
+        "feedback": {
+            "verdicts": {str(number): count for number, count in given},
+            "exceptions": {row[0]: row[1] for row in open_exceptions},
+        },
+    }

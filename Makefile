@@ -34,8 +34,8 @@ test-programs: ## install what some tests need from Debian's packages: a browser
 setup-bench:
 	@bash tools/setup.sh dev clients notebooks research bench
 
-run: setup-run ## score a simulated organisation and show who departed from their habits
-	@$(BIN)/habitus demo
+run: setup-run ## serve a demo organisation: weeks of habits, live traffic, and an attack to find (ARGS is handed on)
+	@$(BIN)/habitus demo $(ARGS)
 
 test: setup ## every test that needs nothing else and takes seconds, with branch coverage
 	@mkdir -p .cache

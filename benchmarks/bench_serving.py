@@ -1,20 +1,21 @@
 """The service end to end: durable acknowledgements a second, latencies, recovery and start.
 
-    python benchmarks/bench_serving.py [--seconds 20] [--rate 1000] [--only load,recovery,start] [--page FILE]
+    python benchmarks/bench_serving.py [--seconds 15] [--rate 1000] [--only disk,load,recovery,start]
+                                       [--page FILE]
 
 Server and client are processes of their own on the same machine, so what the client costs is part of the
 figure; the client is as light as it gets (benchmarks/serving_client.py). Nothing is compressed.
 
-1. `/v1/events` and `/_bulk`, 500 events a request: events acknowledged a second (each was on disk before its
-answer),
-   and events scored a second until the last one was.
-2. The same requests to a bare ASGI server of the same kind and settings that reads the body and answers a
-constant, and
-   to granian where it is installed: the ratio is what everything but the HTTP server costs.
-3. POST /v1/score with one event at a fixed rate, open loop: p50 and p99; the same at the bare server.
-4. Requests of 500 events at half of the rate of 1: p50 and p99.
-5. Recovery: from the start of the process to the first answer, by the length of the journal that no
-checkpoint covers. 6. Start with a checkpoint of 100,000 entities, the same way.
+1. The disk alone: what a sync takes.
+2. `/v1/events` and `/_bulk`, 500 events a request: events acknowledged a second (each was on disk before its
+   answer), events scored a second until the last one was, and the processor time of an event.
+3. The same requests to a bare ASGI server of the same kind and settings that reads the body and answers a
+   constant, and to granian where it is installed: the ratio is what everything but the HTTP server costs.
+4. POST /v1/score with one event at a fixed rate, open loop: p50 and p99; the same at the bare server.
+5. Requests of 500 events at half of the rate of 2: p50 and p99.
+6. Recovery: from the start of the process to the first answer, by the length of the journal that no
+   checkpoint covers.
+7. Start with a checkpoint of 100,000 entities, the same way.
 """
 
 from __future__ import annotations
@@ -22,13 +23,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,11 +36,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from benchmarks.serving_client import Client, request
+from benchmarks.serving_page import Results, machine
 from tests.service_process import Service, free_port, ocsf
 
 BATCH = 500
 FIRST_MS = 1_767_225_600_000
-JOURNALS = (0, 100_000, 500_000, 1_000_000)
+JOURNALS = (0, 100_000, 500_000)
+SYNCS = 200
+DISK, RATE, ANSWERS, STARTS = "The disk", "Events a second", "Time to an answer", "Starts"
+"""Sections of the page."""
 ENTITIES = 100_000
 APPLICATION = """
 async def app(scope, receive, send):
@@ -119,26 +122,29 @@ def bulk(first: int) -> bytes:
     )
 
 
-@dataclass
-class Results:
-    """Rows of the page, in order."""
-
-    rows: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, name: str, figure: str) -> None:
-        """Print a row and keep it."""
-        self.rows.append((name, figure))
-        print(f"{name:56} {figure}", flush=True)
-
-    def page(self, about: str) -> str:
-        """The page's text."""
-        table = "\n".join(f"| {name} | {figure} |" for name, figure in self.rows)
-        return f"# Load on the service\n\n{about}\n\n| | |\n|---|---:|\n{table}\n"
-
-
-def percentiles(latency: np.ndarray) -> str:
+def percentiles(latency: np.ndarray) -> tuple[str, float]:
+    """As text, and the 99th, milliseconds."""
     p50, p99 = np.percentile(latency, [50, 99])
-    return f"p50 {p50:.2f} ms, p99 {p99:.2f} ms"
+    return f"p50 {p50:.2f} ms, p99 {p99:.2f} ms", float(p99)
+
+
+def processor_seconds(service: Service) -> float:
+    """What a running service has used so far, all threads, in user and kernel mode."""
+    pid = service.process.pid if service.process else 0
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def disk(_: argparse.Namespace, folder: Path, results: Results) -> None:
+    """What a sync of 4 KiB takes here, without the service."""
+    took = []
+    with (folder / "probe").open("wb", buffering=0) as file:
+        for _number in range(SYNCS):
+            file.write(bytes(4096))
+            began = time.perf_counter()
+            os.fsync(file.fileno())
+            took.append(1000 * (time.perf_counter() - began))
+    results.add(DISK, f"a sync of 4 KiB, {SYNCS} of them", percentiles(np.array(took))[0])
 
 
 def resident_mib(service: Service) -> int:
@@ -181,7 +187,7 @@ def flood(port: int, requests: list[bytes], options: argparse.Namespace) -> tupl
 
 
 def load(options: argparse.Namespace, folder: Path, results: Results) -> None:
-    """Parts 1 to 4."""
+    """Parts 2 to 5."""
     service = Service(folder / "load")
     key = service.key()
     service.start()
@@ -196,36 +202,50 @@ def load(options: argparse.Namespace, folder: Path, results: Results) -> None:
             requests = [request(path, key, make(at + BATCH * number)) for number in range(count)]
             at += BATCH * count
             bare = bare_rates(requests, options, folder)
-            started = time.perf_counter()
+            started, used = time.perf_counter(), processor_seconds(service)
             rate, client = flood(service.port, requests, options)
             taken = int(service.metrics()["habitus_ledger_received"])
             service.settled(taken)
             whole = (taken - total) / (time.perf_counter() - started)
+            cost = 1e6 * (processor_seconds(service) - used) / max(taken - total, 1)
             total = taken
-            results.add(f"`{path}`, {BATCH} events a request, acknowledged on disk", f"{rate:,.0f} events/s")
-            results.add("the same, until the last one was scored", f"{whole:,.0f} events/s")
-            results.add("told to come back", f"{client.busy} times")
+            about = f"`{path}`, {BATCH} events of 580 bytes a request"
+            results.add(RATE, f"{about}: acknowledged on disk", f"{rate:,.0f} events/s", "acknowledged", rate)
+            results.add(RATE, f"`{path}`, until the last one was scored", f"{whole:,.0f} events/s")
+            results.add(RATE, f"`{path}`, requests told to come back", f"{client.busy}")
+            results.add(
+                RATE, f"`{path}`, processor time of the service, to the score", f"{cost:.1f} µs an event"
+            )
             for kind, found in bare.items():
                 results.add(
+                    RATE,
                     f"bare {kind}, the same requests, nothing kept",
-                    f"{found:,.0f} events/s ({rate / found:.2f})",
+                    f"{found:,.0f} events/s, {rate / found:.2f} of it reached",
                 )
             fastest = max(fastest, rate)
         del requests
         latencies(options, folder, results, service, key, at)
         half = fastest / BATCH / 2
-        client = Client(service.port, 32)
         first = at + 10_000_000
+        move_on(service.port, request("/v1/events", key, ndjson(first - BATCH)))
+        client = Client(service.port, 32)
         batches = client.paced(
             lambda n: request("/v1/events", key, ndjson(first + BATCH * n)), half, options.seconds / 2
         )
         client.close()
-        results.add(
-            f"`/v1/events` of {BATCH} at half of that rate ({half:.0f} requests/s)", percentiles(batches)
-        )
-        results.add("most memory of the service", f"{resident_mib(service):,} MiB")
+        figure, p99 = percentiles(batches)
+        name = f"`/v1/events` of {BATCH} at half of the rate above ({half:.0f} requests/s)"
+        results.add(ANSWERS, name, figure, "batches", p99)
+        results.add(ANSWERS, "most memory of the service", f"{resident_mib(service):,} MiB")
     finally:
         service.end()
+
+
+def move_on(port: int, first: bytes) -> None:
+    """Let the hours pass that lie between two measurements: what closes or looks at a day is done then."""
+    client = Client(port, 1)
+    client.flood([first], 60)
+    client.close()
 
 
 def bare_rates(requests: list[bytes], options: argparse.Namespace, folder: Path) -> dict[str, float]:
@@ -251,16 +271,19 @@ def latencies(
         if find_spec(kind) is not None:
             server = Bare(kind, folder)
             client = Client(server.port, 64)
-            results.add(
-                f"bare {kind}, one event at {options.rate:,}/s",
-                percentiles(client.paced(make, options.rate, seconds)),
-            )
+            figure, _ = percentiles(client.paced(make, options.rate, seconds))
+            results.add(ANSWERS, f"bare {kind}, one event at {options.rate:,}/s", figure)
             client.close()
             server.close()
+    move_on(service.port, make(-1))
     client = Client(service.port, 64)
+    used = processor_seconds(service)
     found = client.paced(make, options.rate, seconds)
+    cost = 1e3 * (processor_seconds(service) - used) / max(len(found), 1)
     client.close()
-    results.add(f"`/v1/score`, one event at {options.rate:,}/s, learned", percentiles(found))
+    figure, p99 = percentiles(found)
+    results.add(ANSWERS, f"`/v1/score`, one event at {options.rate:,}/s, learned", figure, "score", p99)
+    results.add(ANSWERS, "`/v1/score`, processor time of the service", f"{cost:.2f} ms a request")
 
 
 def filled(folder: Path, count: int, spread: int, *, stopped: bool) -> None:
@@ -292,7 +315,7 @@ def started(folder: Path) -> tuple[float, float, int]:
 
 
 def recovery(options: argparse.Namespace, folder: Path, results: Results) -> None:
-    """Part 5."""
+    """Part 6."""
     for count in JOURNALS:
         if count > options.events:
             continue
@@ -300,6 +323,7 @@ def recovery(options: argparse.Namespace, folder: Path, results: Results) -> Non
         filled(data, count, 2_000, stopped=False)
         seconds, entries, _ = started(data)
         results.add(
+            STARTS,
             f"ready after kill -9, {count:,} events behind the checkpoint",
             f"{seconds:.1f} s ({entries:.0f} entries)",
         )
@@ -307,41 +331,36 @@ def recovery(options: argparse.Namespace, folder: Path, results: Results) -> Non
 
 
 def start(options: argparse.Namespace, folder: Path, results: Results) -> None:
-    """Part 6: every event names a new user until there are ENTITIES of users, hosts and addresses."""
+    """Part 7: every event names a new user until there are ENTITIES of users, hosts and addresses."""
     count = min(ENTITIES, options.events)
     data = folder / "entities"
     filled(data, count, count, stopped=True)
     seconds, _, memory = started(data)
-    results.add(
-        f"ready with a checkpoint of {count:,} users and their hosts", f"{seconds:.1f} s, {memory:,} MiB"
-    )
+    name = f"ready with a checkpoint of {count:,} users and their hosts"
+    results.add(STARTS, name, f"{seconds:.1f} s, {memory:,} MiB", "start", seconds)
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--depth", type=int, default=2, help="requests under way on one connection")
     parser.add_argument(
-        "--events", type=int, default=2_000_000, help="most events of each flood, and of a journal"
+        "--events", type=int, default=1_500_000, help="most events of each flood, and of a journal"
     )
-    parser.add_argument("--only", default="load,recovery,start")
+    parser.add_argument("--only", default="disk,load,recovery,start")
     parser.add_argument("--page", type=Path, help="write the figures there, as Markdown")
     options = parser.parse_args()
-    results = Results()
-    parts = {"load": load, "recovery": recovery, "start": start}
+    results = Results(machine=machine())
+    parts = {"disk": disk, "load": load, "recovery": recovery, "start": start}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.only.split(","):
             parts[name](options, Path(folder), results)
     if options.page:
-        machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
-        about = (
-            "Made by `python benchmarks/bench_serving.py --page FILE`, whose head says what each row is."
-            f" {machine}; server and client on the same machine."
-        )
-        options.page.write_text(results.page(about))
+        options.page.write_text(results.page())
+        print(f"{options.page}: written", flush=True)
 
 
 if __name__ == "__main__":

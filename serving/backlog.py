@@ -52,11 +52,18 @@ class Backlog:
         self._calls: deque[Callable[[str], None]] = deque()
         self._changed = threading.Condition()
         self._complete = False
+        self._taken: Commit | None = None
         self.size = 0
         """Bytes that wait or are being applied."""
 
     def __len__(self) -> int:
         return len(self._commits)
+
+    def oldest_us(self) -> int | None:
+        """When the oldest entry that is not applied was received, microseconds UTC; None where all are."""
+        with self._changed:
+            commit = self._taken or (self._commits[0] if self._commits else None)
+            return None if commit is None else commit.entries[0].received_us
 
     def put(self, commit: Commit) -> None:
         """Hand a group on."""
@@ -91,6 +98,7 @@ class Backlog:
                 self._changed.wait(timeout)
             calls = [self._calls.popleft() for _ in range(len(self._calls))]
             commit = self._commits.popleft() if self._commits and not hold else None
+            self._taken = commit or self._taken
             self._changed.notify_all()
             return Turn(calls, commit, self._complete and commit is None and not self._commits)
 
@@ -98,12 +106,14 @@ class Backlog:
         """A group that was taken is applied."""
         with self._changed:
             self.size -= commit.size
+            self._taken = None
             self._changed.notify_all()
 
     def put_back(self, commit: Commit) -> None:
         """A group that was taken will not be applied: `give_up` gives it with the others."""
         with self._changed:
             self._commits.appendleft(commit)
+            self._taken = None
 
     def complete(self) -> None:
         """Nothing more will be put."""

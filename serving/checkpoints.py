@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,7 @@ from features import checkpoint
 from features.errors import StateError
 from models.detector import Detector
 from serving import lake
+from serving.gauges import Gauges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +62,9 @@ class Writer:
     behind it may rely on it.
     """
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: Folders, gauges: Gauges | None = None) -> None:
         self._folders = folders
+        self._gauges = gauges or Gauges()
         self._jobs: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
@@ -94,7 +97,8 @@ class Writer:
 
     def checkpoint(self, tenant: str, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> None:
         """Write a checkpoint, after all that was asked for before."""
-        self._put(lambda: self._write_checkpoint(tenant, arrays, settings))
+        taken = time.monotonic()
+        self._put(lambda: self._write_checkpoint(tenant, arrays, settings, taken))
 
     def run(self, job: Callable[[], None]) -> None:
         """Any other work that may take its time."""
@@ -106,8 +110,15 @@ class Writer:
         lake.write_segment(folder, number, tables)
         learned.write(tenant, number)
 
-    def _write_checkpoint(self, tenant: str, arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> None:
+    def _write_checkpoint(
+        self, tenant: str, arrays: dict[str, np.ndarray], settings: dict[str, Any], taken: float
+    ) -> None:
+        began = time.monotonic()
         checkpoint.write(self._folders.state(tenant), arrays, settings, Detector.schema())
+        gauges = self._gauges
+        gauges.checkpoint_seconds = time.monotonic() - began
+        gauges.checkpoint_bytes = sum(array.nbytes for array in arrays.values())
+        gauges.saved(tenant, taken)
         own = settings["service"]
         newest_us = int(settings["clock"]["newest_us"])
         self._durable[tenant] = Durable(int(own["position"]), int(own["segment"]), newest_us)

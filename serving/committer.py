@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 from features import bodies
@@ -85,6 +86,7 @@ class Committer:
         if not group or not self._has_room(group):
             return
         status = self._status
+        began = time.monotonic()
         refused: dict[int, HabitusError] = {}
         try:
             entries = self._journal.append([item.operation for item in group], refused)
@@ -107,6 +109,7 @@ class Committer:
             if item.future is not None and uncounted:
                 count = bodies.count_records(operation.body)
                 item.future.set_result(Receipt(count, count, 0, 0, 0))
+        status.gauges.commit_seconds.observe(time.monotonic() - began)
         status.counts["commits"] += 1
         status.counts["submissions"] += sum(item.operation.kind is Kind.SUBMISSION for item in group)
         status.counts["bytes"] += commit.size

@@ -124,8 +124,8 @@ class Core:
         self._database = open_database(self._url)
         self._stack.callback(self._database.close)
         folders = Folders(self.data_dir)
-        sinks = StoreSinks(self._database, Learned(folders.learned))
-        self._writer = Writer(folders)
+        sinks = StoreSinks(self._database, Learned(folders.learned), self._status.gauges.tails)
+        self._writer = Writer(folders, self._status.gauges)
         self._tenants = Tenants(self._database, folders, self.settings, sinks, self._writer.settle)
         floor = self._tenants.load_all()
         self._journal = Journal(
@@ -399,6 +399,11 @@ class Core:
             "limits": limits(self.settings.quota_of(tenant)),
         }
 
+    def _lag_seconds(self) -> float:
+        """How long the oldest acknowledged submission that is not scored has waited."""
+        oldest_us = self._backlog.oldest_us()
+        return 0.0 if oldest_us is None else max(0.0, time.time() - oldest_us / 1e6)
+
     def metrics(self) -> dict[str, Any]:
         """A snapshot of counters and gauges; names say their units. From any thread, without waiting."""
         tenants = {
@@ -415,6 +420,8 @@ class Core:
             shed.update(counter)
         return {
             **self._status.counts,
+            **self._status.gauges.numbers(),
+            "lag_seconds": self._lag_seconds(),
             "shed": dict(shed),
             "ready": self.ready,
             "queue_bytes": self._intake.size,

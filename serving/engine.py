@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from serving.gauges import fill_of
 from serving.intake import Item
 from serving.journal import Kind, Operation
 from serving.recovery import by_tenant
@@ -33,8 +34,17 @@ SEGMENT_ROWS = 200_000
 WRITER_JOBS = 8
 """Background jobs that may wait before the engine does."""
 HOUSE_SECONDS = 600.0
+MEASURE_SECONDS = 5.0
 ALERT_SHARE = 0.05
 """Part of the engine's time that looking for alerts may take."""
+
+
+class Alerted(NamedTuple):
+    """When a tenant's alerts are due again (monotonic seconds); position and alerts at the last look."""
+
+    due: float
+    position: int = 0
+    raised: int = 0
 
 
 class Engine:
@@ -75,8 +85,9 @@ class Engine:
         self._keep_house = keep_house
         self._touched: dict[str, float] = {}
         self._saved: dict[str, tuple[float, int, int]] = {}
-        self._alerted: dict[str, tuple[float, int]] = {}
+        self._alerted: dict[str, Alerted] = {}
         self._house_at = 0.0
+        self._measured_at = -MEASURE_SECONDS
 
     def begin(self) -> None:
         """After the replay and before `run`: start the timers."""
@@ -113,6 +124,7 @@ class Engine:
     def _apply(self, commit: Commit) -> None:
         waiting = {entry.seq: item for entry, item in zip(*commit, strict=True)}
         now = time.monotonic()
+        gauges = self._status.gauges
         for tenant, own in by_tenant(commit.entries).items():
             state = self._tenants.get(tenant, own[0].received_us)
             receipts = self._tenants.apply(state, own)
@@ -127,7 +139,9 @@ class Engine:
             if any(entry.operation.kind is Kind.SUBMISSION for entry in own):
                 self._touched[tenant] = now
             self._cut(self._tenants.states[tenant])
+            gauges.changed(tenant)
         self._backlog.done(commit)
+        gauges.apply_seconds.observe(time.monotonic() - now)
 
     def _after(self) -> None:
         """What is due between two groups: flushes, alerts, checkpoints, and the retention."""
@@ -136,7 +150,7 @@ class Engine:
         for tenant, state in list(self._tenants.states.items()):
             lingered = now - self._touched.get(tenant, now) > settings.linger_seconds
             idle = tenant not in self._status.flushing and not self._status.trouble
-            if lingered and len(state.buffer) and idle:
+            if lingered and idle and (len(state.buffer) or state.look_due(time.time_ns() // 1000)):
                 self._flush(state, now)
             self._look_for_alerts(state, now)
         self._flush_sinks()
@@ -145,6 +159,11 @@ class Engine:
             grown = state.ledger.received - received >= settings.checkpoint_events
             if state.position > position and (grown or now - at >= settings.checkpoint_seconds):
                 self._save(state)
+        if now - self._measured_at > MEASURE_SECONDS:
+            self._measured_at = now
+            fills = self._status.gauges.fills
+            for name, state in list(self._tenants.states.items()):
+                fills[name] = fill_of(state)
         if now - self._house_at > HOUSE_SECONDS:
             self._house_at = now
             self._writer.run(self._keep_house)
@@ -160,13 +179,17 @@ class Engine:
             self._status.counts["flushes"] += 1
 
     def _look_for_alerts(self, state: TenantState, now: float) -> None:
-        due, position = self._alerted.setdefault(state.tenant, (now + self._settings.alert_seconds, 0))
-        if now < due or state.position == position:
+        known = self._alerted.setdefault(state.tenant, Alerted(now + self._settings.alert_seconds))
+        raised = state.detector.alerts.raised_today
+        fresh = 0 < raised != known.raised
+        if not fresh and (now < known.due or state.position == known.position):
             return
-        self._sinks.raise_alerts(state)
-        took = time.monotonic() - now
+        began = time.monotonic()
+        if raised:  # else there is nothing to bring up to date, and a day's frame is dear
+            self._sinks.raise_alerts(state)
+        took = time.monotonic() - began
         pause = max(self._settings.alert_seconds, took / ALERT_SHARE)
-        self._alerted[state.tenant] = (now + took + pause, state.position)
+        self._alerted[state.tenant] = Alerted(began + took + pause, state.position, raised)
 
     def _flush_sinks(self) -> None:
         try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LEDGER = tuple(field.name for field in dataclasses.fields(TenantLedger))
 LEARNED = ("entities", "habits", "held")
-LOST = ("entities_evicted", "entities_refused", "habits_dropped")
+LOST = ("entities_evicted", "entities_refused", "habits_dropped", "quarantined_ahead")
 
 
 def tenant_numbers(state: TenantState) -> dict[str, int]:
@@ -28,6 +28,7 @@ def tenant_numbers(state: TenantState) -> dict[str, int]:
         "entities_evicted": state.evicted,
         "entities_refused": baselines.entities.refused,
         "habits_dropped": baselines.dropped_entries,
+        "quarantined_ahead": state.ahead,
     }
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from models.alerts import EVERY_HOURS
 from models.risk import Budget
 from serving.quota import Quota
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+LIVE_SECONDS = 7_200.0
+"""Events that come later than this after they happened are history: nobody could have acted on them."""
+LEARN_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -45,13 +51,18 @@ class CoreSettings:
         Most bytes of the journal that are kept although no checkpoint needs them.
     quarantine_records
         Most records of a tenant in quarantine; the oldest go first.
+    mark_minutes
+        How often, in event time, the open day is ranked anew and what has come up to the line raised: for
+        events that come within `LIVE_SECONDS`. One look takes the engine some tenths of a second.
+    history_mark_hours
+        The same for events that come later than that.
     alert_seconds
-        How often the open day is searched for new alerts, at the least.
+        How often alerts of the open day are brought up to date, at the least; new ones are given at once.
     min_free_bytes
         With less room than this on the disk, submissions are refused before the disk is full, so that
         checkpoints and queries still work.
     budget
-        How many alerts a day people can read.
+        How many alerts a day people can read; one in ten is for what a verdict would teach most.
     quota, tenant_quotas
         What any tenant may take, and what some may instead.
     """
@@ -75,9 +86,11 @@ class CoreSettings:
     quarantine_days: float = 30.0
     quarantine_records: int = 100_000
     entity_days_days: float = 400.0
+    mark_minutes: int = 15
+    history_mark_hours: int = EVERY_HOURS
     alert_seconds: float = 60.0
     min_free_bytes: int = 64 << 20
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget = field(default_factory=lambda: Budget(learn_share=LEARN_SHARE))
     quota: Quota = field(default_factory=Quota)
     tenant_quotas: Mapping[str, Quota] = field(default_factory=dict)
 

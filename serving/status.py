@@ -6,6 +6,8 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 
+from serving.gauges import Gauges
+
 COUNTERS = (
     "submissions",
     "commits",
@@ -32,6 +34,8 @@ class Status:
         Why the core has stopped for good; "" while it works.
     flushing
         Tenants for which a flush is on its way.
+    gauges
+        What the threads measured.
     shed
         Submissions that were told to come back, by tenant and reason (`serving.submission.Busy.reason`).
     """
@@ -42,6 +46,7 @@ class Status:
     stopping: threading.Event = field(default_factory=threading.Event)
     flushing: set[str] = field(default_factory=set)
     shed: dict[str, Counter[str]] = field(default_factory=dict)
+    gauges: Gauges = field(default_factory=Gauges)
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -1,4 +1,4 @@
-"""Draw the README's picture: what `habitus demo` prints, as an SVG of a terminal.
+"""Draw the README's picture: what `habitus demo --score` prints, as an SVG of a terminal.
 
 python tools/picture.py [--out docs/images/demo.svg]
 """
@@ -25,13 +25,25 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/images/demo.svg"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        command = [str(Path(sys.executable).with_name("habitus")), "demo", "--out", f"{folder}/demo"]
+        command = [
+            str(Path(sys.executable).with_name("habitus")),
+            "demo",
+            "--score",
+            "--out",
+            f"{folder}/demo",
+        ]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = printed.replace(f"{folder}/", "").splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("   risk"))
     end = next(index for index, line in enumerate(lines) if line.startswith("read "))
     found = next(index for index, line in enumerate(lines) if line.startswith("Planted"))
-    shown = ["$ habitus demo", *lines[start : min(start + LINES, end)], "...", "", *lines[found : found + 5]]
+    shown = [
+        "$ habitus demo --score",
+        *lines[start : min(start + LINES, end)],
+        "...",
+        "",
+        *lines[found : found + 5],
+    ]
     console = Console(record=True, width=WIDTH, file=io.StringIO())
     for line in shown:
         text = Text(line if len(line) <= WIDTH else line[: WIDTH - 1] + "…", no_wrap=True)

@@ -1,4 +1,4 @@
-"""`habitus demo` and `habitus simulate`: what they write, what they say, what they refuse."""
+"""`habitus demo --score` and `habitus simulate`: what they write, what they say, what they refuse."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from features.errors import InputError
-from serving.cli.demo import outcomes
+from serving.cli.demo_score import outcomes
 from serving.cli.main import cli
 from training.simulate.writer import Label
 
@@ -22,7 +22,7 @@ def call(*arguments):
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "new"
-    return folder, call("demo", *SMALL, "--out", str(folder), "--top", "4")
+    return folder, call("demo", "--score", *SMALL, "--out", str(folder), "--top", "4")
 
 
 def test_the_demo_scores_everything_and_says_what_became_of_each_campaign(demo):
@@ -54,7 +54,7 @@ def test_the_command_that_the_demo_suggests_works(demo):
 
 def test_the_demo_refuses_a_folder_with_something_in_it(tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
-    done = call("demo", *SMALL, "--out", str(tmp_path))
+    done = call("demo", "--score", *SMALL, "--out", str(tmp_path))
     assert isinstance(done.exception, InputError)
     assert "not empty" in str(done.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

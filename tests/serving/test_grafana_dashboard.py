@@ -33,6 +33,17 @@ NEEDED = (
     "habitus_journal_trouble",
     "habitus_free_bytes",
     "habitus_syslog_dropped_total",
+    "habitus_lag_seconds",
+    "habitus_dropped_total",
+    "habitus_commit_seconds_bucket",
+    "habitus_apply_seconds_bucket",
+    "habitus_checkpoint_age_seconds",
+    "habitus_checkpoint_seconds",
+    "habitus_entity_fill_ratio",
+    "habitus_habit_fill_ratio",
+    "habitus_tail_ratio",
+    "habitus_alerts_raised",
+    "habitus_alerts_nominal",
 )
 _NAME = re.compile(r"\bhabitus_\w+")
 
@@ -100,3 +111,12 @@ def test_what_an_operator_needs_is_on_it() -> None:
         assert name in queries
     assert "0.5," in queries
     assert "0.99," in queries
+
+
+def test_what_an_operator_needs_is_explained() -> None:
+    """Every name of the list above is in the table of docs/operations.md, whole or by its end."""
+    text = (FOLDER.parent / "operations.md").read_text()
+    for name in NEEDED:
+        stem = name.removesuffix("_bucket")
+        ends = [f"`_{stem.split('_', parts)[parts]}`" for parts in (1, 2)]
+        assert any(form in text for form in (stem, *ends)), name

@@ -215,7 +215,7 @@ def write(simulation: Simulation, folder: Path) -> Summary:
     with ExitStack() as stack:
         out = stack.enter_context((folder / "events.ndjson.part").open("wb"))
         for index, records in enumerate(simulation):
-            uids = _uids(simulation.seed, index, len(records))
+            uids = event_uids(simulation.seed, index, len(records))
             lines = [
                 f'{{"metadata":{{"uid":"{uid}",{record.body}\n'
                 for uid, record in zip(uids, records, strict=True)
@@ -239,7 +239,7 @@ def write(simulation: Simulation, folder: Path) -> Summary:
     return summary
 
 
-def _uids(seed: int, index: int, n: int) -> list[str]:
+def event_uids(seed: int, index: int, n: int) -> list[str]:
     """Unique ids of one day's events, shaped as version 4 UUIDs (RFC 9562)."""
     text = Chance(seed, "uid", index).hexadecimal(16 * n)
     parts = (text[at : at + 32] for at in range(0, len(text), 32))

@@ -13,7 +13,7 @@ from training.simulate.chance import Chance
 from training.simulate.worktime import Day
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import date
 
     from training.simulate.organisation import Account, Person
@@ -151,6 +151,30 @@ def plan_campaigns(
             )
         )
     return planned
+
+
+def against_one(
+    world: World, chance: Chance, numbers: range, kinds: Sequence[str], on: Day, taken: set[str]
+) -> list[Campaign]:
+    """Easy campaigns of one intruder (the same addresses) against one person at a Windows machine who is at
+    work that day, as long as there is one who is not in `taken`.
+    """
+    person = _victim(world, chance, KINDS["lateral_movement_fast"], taken, [on])
+    ips = _addresses(world.organisation.seed, numbers[0], KINDS[kinds[0]], "easy", person)
+    return [
+        Campaign(
+            number=number,
+            kind=name,
+            technique=KINDS[name].technique,
+            difficulty="easy",
+            first=on.index,
+            last=on.index,
+            person=person,
+            ips=ips,
+            account=_account(world, chance, name, KINDS[name], person),
+        )
+        for number, name in zip(numbers, kinds, strict=True)
+    ]
 
 
 def act(world: World, campaign: Campaign, victim: Plan) -> None:

@@ -1,0 +1,50 @@
+/** Which alerts the queue shows: in the address, in saved views, and as /v1/alerts takes it. */
+
+import { OPEN_STATES } from "../lib/words.js";
+
+/** What holds when the address says nothing. */
+export const DEFAULTS = {
+  state: OPEN_STATES, min_severity: "", entity_kind: "", entity: "", assignee: "", verdict_id: "", text: "", from: "", to: "", sort: "risk",
+};
+export const SORTS = [["risk", "Highest risk"], ["raised", "Newest"], ["day", "Latest day"], ["updated", "Last changed"]];
+/** States at a glance; the key is what stands in the address. */
+export const STATE_CHOICES = [
+  [OPEN_STATES, "Open"], ["new", "New"], ["triaged,in_progress,contained", "In work"], ["closed", "Closed"], ["all", "All"],
+];
+
+/** A filter of an address's query; unknown parameters are left out. */
+export function fromAddress(query) {
+  const found = { ...DEFAULTS };
+  for (const name of Object.keys(DEFAULTS)) if (typeof query[name] === "string") found[name] = query[name].slice(0, 300);
+  return found;
+}
+
+/** What differs from the defaults, for the address. */
+export function toAddress(filter) {
+  return Object.fromEntries(Object.entries(filter).filter(([name, value]) => value !== DEFAULTS[name]));
+}
+
+/** Parameters of /v1/alerts. "me" and "nobody" are words of the console. */
+export function toApi(filter, login) {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(filter)) {
+    if (value === "" || (name === "state" && value === "all")) continue;
+    if (name === "assignee") params.set(name, value === "nobody" ? "" : value === "me" ? login : value);
+    else params.set(name, value);
+  }
+  return params;
+}
+
+/** A filter of a saved query of /v1/alerts. */
+export function fromView(text, login) {
+  const params = new URLSearchParams(text);
+  const found = fromAddress({ ...Object.fromEntries(params), sort: params.get("sort") ?? "day" });
+  found.state = params.get("state") || "all";
+  if (params.has("assignee")) found.assignee = params.get("assignee") === "" ? "nobody" : params.get("assignee") === login ? "me" : params.get("assignee");
+  return found;
+}
+
+/** How many choices differ from the defaults, search and order left out. */
+export function narrowed(filter) {
+  return Object.keys(toAddress(filter)).filter((name) => !["text", "sort", "state", "min_severity"].includes(name)).length;
+}

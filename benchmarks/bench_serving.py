@@ -227,7 +227,7 @@ def load(options: argparse.Namespace, folder: Path, results: Results) -> None:
         latencies(options, folder, results, service, key, at)
         half = fastest / BATCH / 2
         first = at + 10_000_000
-        move_on(service.port, request("/v1/events", key, ndjson(first - BATCH)))
+        move_on(service, request("/v1/events", key, ndjson(first - BATCH)))
         client = Client(service.port, 32)
         batches = client.paced(
             lambda n: request("/v1/events", key, ndjson(first + BATCH * n)), half, options.seconds / 2
@@ -241,11 +241,12 @@ def load(options: argparse.Namespace, folder: Path, results: Results) -> None:
         service.end()
 
 
-def move_on(port: int, first: bytes) -> None:
+def move_on(service: Service, first: bytes) -> None:
     """Let the hours pass that lie between two measurements: what closes or looks at a day is done then."""
-    client = Client(port, 1)
+    client = Client(service.port, 1)
     client.flood([first], 60)
     client.close()
+    service.settled(0)
 
 
 def bare_rates(requests: list[bytes], options: argparse.Namespace, folder: Path) -> dict[str, float]:
@@ -275,7 +276,7 @@ def latencies(
             results.add(ANSWERS, f"bare {kind}, one event at {options.rate:,}/s", figure)
             client.close()
             server.close()
-    move_on(service.port, make(-1))
+    move_on(service, make(-1))
     client = Client(service.port, 64)
     used = processor_seconds(service)
     found = client.paced(make, options.rate, seconds)

@@ -206,7 +206,8 @@ class Front:
         if path == "/docs":
             return openapi.page()
         if path == "/" and b"text/html" in request.headers.get(b"accept", b"") and not request.secret():
-            return Answer(303, b"", headers=((b"location", b"/docs"),))
+            place = b"/docs" if self._console is None else b"/console/"
+            return Answer(303, b"", headers=((b"location", place),))
         return None
 
     def _admit(self, request: Request, route: Route | None, dialect: Dialect) -> bool:

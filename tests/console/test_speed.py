@@ -47,6 +47,7 @@ def test_ten_thousand_alerts_open_and_move_at_once(
             "PageDown": [],
             "End": [],
         }
+        page.wait_for_function("document.querySelector('.grid').ariaRowCount === '10001'")
         for _ in range(5):
             page.reload()
             page.locator(".rows > .row").first.wait_for()
@@ -55,6 +56,7 @@ def test_ten_thousand_alerts_open_and_move_at_once(
             page.goto(f"{double.url}/console/settings")
             page.locator("select").first.wait_for()
             figures["in the console"].append(page.evaluate(OPEN))
+        page.wait_for_function("document.querySelector('.grid').ariaRowCount === '10001'")
         for key, times in (("j", 40), ("PageDown", 15), ("End", 1), ("Home", 1), ("End", 4)):
             for _ in range(times):
                 figures.setdefault(key, []).append(page.evaluate(STEP, key))

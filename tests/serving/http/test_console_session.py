@@ -353,3 +353,8 @@ def test_a_file_that_did_not_change_is_not_sent_again(core, tmp_path):
     tag = browser.ask("GET", "/console/").headers["etag"]
     again = browser.ask("GET", "/console/", headers={"if-none-match": tag})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_whoever_opens_the_address_in_a_browser_comes_to_the_console(office):
+    answer = office.browser().ask("GET", "/", headers={"accept": "text/html,*/*"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/")

@@ -40,7 +40,7 @@ class QueuePage {
 
   ready() {
     const same = JSON.stringify(toAddress(this.wanted)) === JSON.stringify(toAddress(this.store.filter));
-    if (this.store.loadedAt && same) {
+    if (this.store.loadedAt && same && this.store.isComplete) {
       this.present();
       this.list.element.scrollTop = this.store.kept ?? 0;
       this.list.reveal();
@@ -79,6 +79,10 @@ class QueuePage {
       await this.store.load(filter, this.app.session.login, asking.signal);
       this.list.element.scrollTop = 0;
       this.present();
+      if (!this.store.isComplete) {
+        await this.store.rest(this.app.session.login, asking.signal);
+        this.present();
+      }
     } catch (error) {
       if (error.name !== "AbortError") fill(this.place, failed(error, () => this.show(filter)));
     } finally {
@@ -87,7 +91,7 @@ class QueuePage {
   }
 
   present() {
-    this.summary.textContent = this.store.total > this.store.rows.length
+    this.summary.textContent = this.store.isComplete && this.store.total > this.store.rows.length
       ? `${plural(this.store.total, "alert")}, the first ${this.store.rows.length} shown` : plural(this.store.total, "alert");
     if (!this.store.rows.length) fill(this.place, this.nothing());
     else if (!this.place.contains(this.list.element)) fill(this.place, this.list.element);

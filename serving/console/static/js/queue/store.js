@@ -6,6 +6,8 @@
 import { DEFAULTS, toAddress, toApi } from "./filter.js";
 
 const MOST = 10_000;
+/** Asked for first, so that there is something to read while the others come. */
+const FIRST = 200;
 
 export class Queue {
   constructor(api) {
@@ -27,17 +29,25 @@ export class Queue {
     return text ? `/console/?${text}` : "/console/";
   }
 
-  /** Ask for the alerts of a filter and take them. */
+  /** Ask for the first alerts of a filter and take them; `rest` brings the others. */
   async load(filter, login, signal) {
-    const found = await this.ask(filter, login, signal);
+    const found = await this.ask(filter, login, signal, FIRST);
     this.filter = { ...filter };
     this.take(found);
   }
 
-  async ask(filter, login, signal) {
+  /** Ask for the other alerts of the filter and take them; cursor and selection stay. */
+  async rest(login, signal) {
+    this.take(await this.ask(this.filter, login, signal));
+  }
+
+  /** Whether all alerts are here, as many as are ever shown. */
+  get isComplete() { return this.rows.length >= Math.min(this.total, MOST); }
+
+  async ask(filter, login, signal, limit = MOST) {
     const params = toApi(filter, login);
     params.set("fields", "queue");
-    params.set("limit", String(MOST));
+    params.set("limit", String(limit));
     const found = await this.api.get(`/v1/alerts?${params}`, { signal });
     return { rows: rowsOf(found), total: found.total ?? rowsOf(found).length };
   }

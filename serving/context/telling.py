@@ -10,18 +10,17 @@ from features.behaviours import BEHAVIOURS
 from models.explain import reason
 from models.incidents.alert import Alert, Clue, clean
 from models.incidents.book import IncidentBook
-from models.incidents.story import describe
-from models.ranking.ensemble import excess_nats
-from models.ranking.tails import Tail
+from models.incidents.story import describe, moment, what
 from serving.days import DAY_US
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
+    from models.incidents.incident import Evidence
     from serving.tenant import TenantState
 
-MOST_PIECES = 12
+MOST_PIECES, MOST_SAID = 12, 6
 WHOLE, FEEDBACK, REST = "ranking", "feedback", "rest"
 BEHAVIOUR_OF = {behaviour.name: behaviour for behaviour in BEHAVIOURS}
 
@@ -37,25 +36,15 @@ class Told(NamedTuple):
 def pieces(receipt: Mapping[str, Any], says: list[str]) -> list[dict[str, Any]]:
     """What the risk is made of; `points` add up to it, up to rounding of the last bits.
 
-    The excess alone (`models.ranking`) is shared among the findings in proportion to their gain. What the
-    ranking as a whole makes of the day besides is one piece (below zero where the day as a whole is more
-    usual than its findings), and so is what feedback took away.
+    The findings share the risk in proportion to their gain, as far as their nats reach; what the ranking
+    makes of the day beyond them (counts, sessions, what came together) is one piece, and so is what
+    feedback took away or added.
 
     says: a finding's reason, by its place in the receipt.
     """
     factor, risk = float(receipt["factor"]), float(receipt["risk"])
     whole = risk / factor if factor > 0 else risk
-    total = np.array([sum(max(value, 0.0) for value in receipt["evidence"])])
-    tail = receipt["excess_tail"]
-    alone = float(
-        excess_nats(
-            Tail(np.array(tail["scores"]), np.array(tail["nats"]), float(tail["slope"])),
-            receipt["excess_seen"],
-            total,
-        )[0]
-    )
-    share = 1.0 - float(receipt["trust"]) if receipt["fitted"] else 1.0
-    left = min(alone * share, whole) if receipt["fitted"] else whole
+    left = min(sum(max(float(value), 0.0) for value in receipt["evidence"]), whole)
     found = receipt["findings"]
     gains = np.array([max(float(one["gain"]), 0.0) for one in found])
     order = np.argsort(-gains, kind="stable").tolist()
@@ -71,8 +60,10 @@ def pieces(receipt: Mapping[str, Any], says: list[str]) -> list[dict[str, Any]]:
         text = "how rare the day as a whole is among past days: what was odd together, and how much was done"
         rest = whole - told
         out.append({"channel": WHOLE, "label": "Whole picture", "nats": 0.0, "points": rest, "reason": text})
-    if factor < 1.0:
+    if factor != 1.0:
         text = "verdicts and exceptions say that some of this is all right"
+        if factor > 1.0:
+            text = "an attack was confirmed here in the last days: under watch"
         lost = risk - whole
         out.append({"channel": FEEDBACK, "label": "Feedback", "nats": 0.0, "points": lost, "reason": text})
     return out
@@ -156,4 +147,21 @@ def told(tenant: str, receipt: Mapping[str, Any], says: list[str], day: date) ->
     found = describe(incident)
     steps = [step for part in found.next_steps for step in (*part.check, *part.collect, *part.contain)]
     techniques = [{"id": one.uid, "name": one.name} for one in found.techniques]
-    return Told(" ".join(found.story), list(dict.fromkeys(steps)), techniques)
+    return Told(_story(alert, incident.evidence()), list(dict.fromkeys(steps)), techniques)
+
+
+def _story(alert: Alert, evidence: Sequence[Evidence]) -> str:
+    """The strongest of each cause in order of time, without numbers: those stand beside it."""
+    strongest: dict[str, Evidence] = {}
+    for one in evidence:
+        strongest.setdefault(one.cause, one)
+    told = sorted(list(strongest.values())[:MOST_SAID], key=lambda one: (one.first_us, one.signature))
+    words = list(dict.fromkeys(what(one) for one in told))
+    if not words:
+        return ""
+    *before, last = words
+    listed = f"{', '.join(before)}, and {last}" if before else last
+    who = f"{alert.entity_kind.replace('src_ip', 'address')} {alert.entity}"
+    more = len(evidence) - len(told)
+    end = f" {more} weaker findings stand behind that." if more > 1 else ""
+    return clean(f"From {moment(alert.first_us)} to {moment(alert.last_us)} UTC, {who} {listed}.{end}")

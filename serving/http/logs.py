@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FIELDS = "fields"
 """Name of the extra that carries structured members: logger.info("...", extra={FIELDS: {...}})."""
-TEXT_LIMIT = 2048
+TEXT_LIMIT, TRACEBACK_LIMIT = 2048, 8192
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 _SECRET = re.compile(
     r"(?i)\b(hab_|bearer|apikey|splunk|basic|x-api-key:?|authorization:?)[\s=:]*[\w+/=.~-]{8,}"
@@ -27,6 +27,12 @@ def clean(text: object, limit: int = TEXT_LIMIT) -> str:
     shown = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(text)[: 4 * limit])
     shown = _SECRET.sub(r"\1 [key]", shown)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _told(traceback: str) -> str:
+    """A traceback on one line; of a long one the end, where the error stands."""
+    told = " | ".join(line for line in traceback.split("\n") if line.strip(" ^~"))
+    return told if len(told) < TRACEBACK_LIMIT else f"… {told[2 - TRACEBACK_LIMIT :]}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,7 +51,7 @@ class JsonFormatter(logging.Formatter):
             is_number = isinstance(value, bool | int | float) or value is None
             line[name] = value if is_number else clean(value, 512)
         if record.exc_info:
-            line["traceback"] = clean(self.formatException(record.exc_info).replace("\n", " | "), 8192)
+            line["traceback"] = clean(_told(self.formatException(record.exc_info)), TRACEBACK_LIMIT)
         return msgspec.json.encode(line).decode()
 
 

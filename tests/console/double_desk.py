@@ -36,7 +36,8 @@ class Desk:
             and ("verdict_id" not in query or query["verdict_id"] == str(alert["verdict_id"] or "none"))
             and query.get("from", "") <= alert["day"] <= query.get("to", "9999")
         ]
-        found.sort(key=lambda alert: alert[query.get("sort", "day")], reverse=True)
+        by = query.get("sort", "day")
+        found.sort(key=lambda alert: (alert[by], alert["risk"]), reverse=True)
         return {"alerts": found[: int(query.get("limit", 100))], "next": None, "total": len(found)}
 
     def _write(self, office: Office, alert: dict[str, Any], who: Any, what: str, old: str, new: str) -> None:

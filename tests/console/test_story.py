@@ -27,7 +27,9 @@ def top(double: Double) -> dict[str, Any]:
 
 
 def by_risk(double: Double) -> list[dict[str, Any]]:
-    return sorted(double.offices["acme"].alerts.values(), key=lambda alert: -alert["risk"])
+    return sorted(
+        double.offices["acme"].alerts.values(), key=lambda alert: (alert["day"], alert["risk"]), reverse=True
+    )
 
 
 def test_an_alert_is_judged_by_keyboard_alone(window: Window, double: Double) -> None:
@@ -115,14 +117,16 @@ def test_what_others_do_shows_without_a_reload(window: Window, double: Double) -
     page = window.queue()
     page.keyboard.press("j")
     office = double.offices["acme"]
+    here = by_risk(double)[1]["entity"]
     alert = by_risk(double)[2]
     alert["state"] = "contained"
     double.changed.append(alert["id"])
     expect(page.locator(".rows > .row").nth(2).locator(".state")).to_have_text("Contained")
     made = office.raise_alert(900, risk=99.0, severity=5, entity="brand.new", state="new")
+    made["day"] = by_risk(double)[0]["day"]
     double.changed.append(made["id"])
     expect(page.locator(".pill")).to_contain_text("1 new alert")
-    assert current(page) == by_risk(double)[2]["entity"]
+    assert current(page) == here
     page.keyboard.press("r")
     expect(page.locator(".rows > .row").first).to_contain_text("brand.new")
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
 
 import pytest
 from hypothesis import given
@@ -49,3 +50,22 @@ def test_a_traceback_is_one_line():
         logger.removeHandler(handler)
     (line,) = stream.getvalue().splitlines()
     assert "ValueError" in json.loads(line)["traceback"]
+
+
+def test_of_a_long_traceback_the_error_itself_stays():
+    def deep(left):
+        if left:
+            deep_too(left - 1)
+        raise ValueError("what really happened")
+
+    def deep_too(left):
+        deep(left)
+
+    try:
+        deep(60)
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "", 1, "failed", (), sys.exc_info())
+    told = json.loads(logs.JsonFormatter().format(record))["traceback"]
+    assert told.startswith("…")
+    assert told.endswith("ValueError: what really happened")
+    assert len(told) <= logs.TRACEBACK_LIMIT

@@ -17,6 +17,10 @@ import { spark } from "../charts/spark.js";
 import { waterfall } from "../charts/waterfall.js";
 import { judge, verdictKeys } from "../queue/judge.js";
 
+/** Steps that are shown at once. */
+const FIRST_STEPS = 7;
+const steps = (lines) => h("ul", { class: "steps" }, lines.map((step) => h("li", null, h("label", null, h("input", { type: "checkbox" }), h("span", null, plain(step))))));
+
 class AlertPage {
   constructor(app, id, signal) {
     Object.assign(this, { app, id, signal, title: "Alert", mayJudge: may(app.session.role, "judge") });
@@ -125,7 +129,7 @@ class AlertPage {
       context.graph?.nodes?.length > 0 && panel("Scope", { hint: "users, hosts and addresses of these events" }, graph(context.graph, own.entity)),
       this.raw());
     fill(this.steps,
-      context.next_steps?.length > 0 && panel("Next steps", { className: "steps-panel" }, h("ul", { class: "steps" }, context.next_steps.map((step) => h("li", null, h("label", null, h("input", { type: "checkbox" }), h("span", null, plain(step))))))),
+      context.next_steps?.length > 0 && panel("Next steps", { className: "steps-panel" }, steps(context.next_steps.slice(0, FIRST_STEPS)), context.next_steps.length > FIRST_STEPS && h("details", null, h("summary", null, `${context.next_steps.length - FIRST_STEPS} more`), steps(context.next_steps.slice(FIRST_STEPS)))),
       except && panel("Is this all right?", { className: "quietpanel" }, h("p", { class: "hint" }, "An exception says that something odd is fine until a day. See first what it would hide."), h("button", { type: "button", onclick: () => this.except({}) }, icon("exceptions"), "Make an exception")),
       panel("Similar alerts", {}, context.similar?.length ? this.similar(context.similar) : empty("Nothing like this was seen before.")));
   }

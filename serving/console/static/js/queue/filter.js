@@ -4,9 +4,9 @@ import { OPEN_STATES } from "../lib/words.js";
 
 /** What holds when the address says nothing. */
 export const DEFAULTS = {
-  state: OPEN_STATES, min_severity: "", entity_kind: "", entity: "", assignee: "", verdict_id: "", text: "", from: "", to: "", sort: "risk",
+  state: OPEN_STATES, min_severity: "", entity_kind: "", entity: "", assignee: "", verdict_id: "", text: "", from: "", to: "", sort: "day",
 };
-export const SORTS = [["risk", "Highest risk"], ["raised", "Newest"], ["day", "Latest day"], ["updated", "Last changed"]];
+export const SORTS = [["day", "Latest day, by risk"], ["risk", "Highest risk"], ["raised", "Newest"], ["updated", "Last changed"]];
 /** States at a glance; the key is what stands in the address. */
 export const STATE_CHOICES = [
   [OPEN_STATES, "Open"], ["new", "New"], ["triaged,in_progress,contained", "In work"], ["closed", "Closed"], ["all", "All"],

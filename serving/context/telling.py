@@ -36,7 +36,8 @@ class Told(NamedTuple):
 def pieces(receipt: Mapping[str, Any], says: list[str]) -> list[dict[str, Any]]:
     """What the risk is made of; `points` add up to it, up to rounding of the last bits.
 
-    The findings share the risk in proportion to their gain, as far as their nats reach; what the ranking
+    Each kind of finding (cause) has a share of the risk in proportion to its evidence, as far as its nats
+    reach, and is told by its strongest finding; what the ranking
     makes of the day beyond them (counts, sessions, what came together) is one piece, and so is what
     feedback took away or added.
 
@@ -44,17 +45,20 @@ def pieces(receipt: Mapping[str, Any], says: list[str]) -> list[dict[str, Any]]:
     """
     factor, risk = float(receipt["factor"]), float(receipt["risk"])
     whole = risk / factor if factor > 0 else risk
-    left = min(sum(max(float(value), 0.0) for value in receipt["evidence"]), whole)
-    found = receipt["findings"]
-    gains = np.array([max(float(one["gain"]), 0.0) for one in found])
-    order = np.argsort(-gains, kind="stable").tolist()
-    unit = left / float(gains.sum()) if gains.sum() > 0 else 0.0
-    out = [_piece(found[place], float(gains[place]) * unit, says[place]) for place in order[:MOST_PIECES]]
-    behind = order[MOST_PIECES:]
-    if behind:
-        nats = float(gains[behind].sum())
-        text = f"{len(behind)} further findings, each weaker than those above"
-        out.append({"channel": REST, "label": "Others", "nats": nats, "points": nats * unit, "reason": text})
+    evidence = [max(float(value), 0.0) for value in receipt["evidence"]]
+    total = sum(evidence)
+    unit = min(total, whole) / total if total > 0 else 0.0
+    strongest: dict[int, int] = {}
+    for place in by_gain(receipt):
+        strongest.setdefault(receipt["findings"][place]["cause"], place)
+    causes = sorted((c for c in strongest if evidence[c] > 0), key=lambda c: (-evidence[c], c))
+    shown, behind = causes[:MOST_PIECES], sum(evidence) - sum(evidence[c] for c in causes[:MOST_PIECES])
+    out = [_piece(receipt["findings"][strongest[c]], evidence[c] * unit, says[strongest[c]]) for c in shown]
+    if behind > 1e-9:
+        text = f"{len([c for c in evidence if c > 0]) - len(shown)} further kinds of findings, each weaker"
+        out.append(
+            {"channel": REST, "label": "Others", "nats": behind, "points": behind * unit, "reason": text}
+        )
     told = sum(piece["points"] for piece in out)
     if abs(whole - told) > 1e-9:
         text = "how rare the day as a whole is among past days: what was odd together, and how much was done"
@@ -67,6 +71,12 @@ def pieces(receipt: Mapping[str, Any], says: list[str]) -> list[dict[str, Any]]:
         lost = risk - whole
         out.append({"channel": FEEDBACK, "label": "Feedback", "nats": 0.0, "points": lost, "reason": text})
     return out
+
+
+def by_gain(receipt: Mapping[str, Any]) -> list[int]:
+    """Places of the findings, the strongest first."""
+    gains = [-max(float(finding["gain"]), 0.0) for finding in receipt["findings"]]
+    return [int(place) for place in np.argsort(gains, kind="stable")]
 
 
 def _piece(finding: Mapping[str, Any], points: float, says: str) -> dict[str, Any]:
@@ -100,14 +110,14 @@ def reasons(state: TenantState, receipt: Mapping[str, Any]) -> list[str]:
     number_of = {channel.name: channel for channel in channels.all}
     known = dict(baselines.find(receipt["entity"]))
     entity = known.get(receipt["entity_kind"], 0)
-    out = []
-    for finding in receipt["findings"][: 10 * MOST_PIECES]:
+    out = [label(finding["channel"]) for finding in receipt["findings"]]
+    for place in by_gain(receipt)[: 10 * MOST_PIECES]:
+        finding = receipt["findings"][place]
         channel, value = number_of.get(finding["channel"]), baselines.values.find(finding["value"])
         if channel is None or not entity or (finding["value"] and not value):
-            out.append(f"{label(finding['channel'])} {finding['value']}; {finding['nats']:.1f} nats")
+            out[place] = f"{out[place]} {finding['value']}; {finding['nats']:.1f} nats"
             continue
-        out.append(reason(baselines, channel, entity, value, finding["nats"], np.array(finding["counts"])))
-    out += [label(finding["channel"]) for finding in receipt["findings"][10 * MOST_PIECES :]]
+        out[place] = reason(baselines, channel, entity, value, finding["nats"], np.array(finding["counts"]))
     return [clean(text) for text in out]
 
 
@@ -115,7 +125,7 @@ def told(tenant: str, receipt: Mapping[str, Any], says: list[str], day: date) ->
     """Story, next steps and likely techniques of an alert by itself."""
     cause_of = receipt["causes"]
     first_us = (day.toordinal() - 719_163) * DAY_US
-    order = np.argsort([-finding["gain"] for finding in receipt["findings"]], kind="stable").tolist()[:100]
+    order = by_gain(receipt)[:100]
     clues = tuple(
         Clue(
             channel=finding["channel"],

@@ -10,11 +10,11 @@ COVERAGE := $(addprefix --cov=,$(PACKAGES)) --cov-branch --cov-report=term --cov
 # More arguments for pytest: make test ARGS="-k interner -x"
 ARGS ?=
 
-# Test files run side by side, each by one process of a gigabyte or more: make test WORKERS=1 runs them one by one.
-WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); [ $$n -lt 4 ] && echo $$n || echo 4)
+# Test files run side by side, each by one process of a gigabyte or more (one more than there are cores: some wait): make test WORKERS=1 runs them one by one.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); [ $$n -lt 4 ] && echo $$((n + 1)) || echo 4)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-run setup-bench test-programs run test test-all test-chaos lint format format-check types layers check bench \
+.PHONY: help coverage setup setup-run setup-bench test-programs run test test-all test-chaos lint format format-check types layers check bench \
         notebooks lock clean distclean
 
 help: ## show this list
@@ -37,13 +37,16 @@ setup-bench:
 run: setup-run ## serve a demo organisation: weeks of habits, live traffic, and an attack to find (ARGS is handed on)
 	@$(BIN)/habitus demo $(ARGS)
 
-test: setup ## every test that needs nothing else and takes seconds, with branch coverage
+test: setup ## every test that needs nothing else and takes seconds
 	@mkdir -p .cache
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not chaos' $(COVERAGE) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not slow and not chaos' $(ARGS)
 
 test-all: setup ## the slow tests too
 	@mkdir -p .cache
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not chaos' $(COVERAGE) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not chaos' $(ARGS)
+
+coverage: setup ## make test with branch coverage, a third slower: a report, and .cache/coverage.xml
+	@$(MAKE) --no-print-directory test ARGS="$(COVERAGE) $(ARGS)"
 
 test-chaos: setup ## kill the service two hundred times and see that nothing is lost (some minutes)
 	@mkdir -p .cache

@@ -70,6 +70,7 @@ def test_elasticsearch_py(service):
     client.close()
 
 
+@pytest.mark.slow
 def test_opensearch_py(service):
     opensearchpy = pytest.importorskip("opensearchpy", reason="pip install opensearch-py")
     from opensearchpy import helpers
@@ -115,6 +116,7 @@ def test_opentelemetry_sdk(service):
     provider.shutdown()
 
 
+@pytest.mark.slow
 def test_plain_requests_to_the_native_route(service):
     key = service.key()
 

@@ -92,7 +92,9 @@ destination d_habitus {{
     SYSLOG_NG is None, reason="apt-get install syslog-ng-core syslog-ng-mod-http syslog-ng-scl"
 )
 @pytest.mark.parametrize(
-    "destination", [SYSLOG_NG_HTTP, SYSLOG_NG_ELASTIC], ids=["http", "elasticsearch-http"]
+    "destination",
+    [SYSLOG_NG_HTTP, pytest.param(SYSLOG_NG_ELASTIC, marks=pytest.mark.slow)],
+    ids=["http", "elasticsearch-http"],
 )
 def test_syslog_ng(service, tmp_path, destination):
     port = free_port()

@@ -214,6 +214,7 @@ def test_renumbering_changes_no_score_of_what_is_kept():
     assert_sound(changed.baselines)
 
 
+@pytest.mark.slow
 def test_keeping_house_makes_room_and_the_kept_are_judged_by_the_same_counts():
     full, past, rest = crowded(40, 200)
     plain, _, _ = crowded(40, 200)

@@ -55,6 +55,7 @@ def test_entity_days_are_kept_with_the_campaigns_they_belong_to(judged):
     assert {fact["name"] for fact in facts} <= campaigns
 
 
+@pytest.mark.slow
 def test_given_logs_are_judged_like_simulated_ones(judged, tmp_path):
     folder, _ = judged
     (place,) = (path for path in folder.iterdir() if path.is_dir())

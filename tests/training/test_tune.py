@@ -75,6 +75,7 @@ def study_value(path, number: int) -> float:
         storage.engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_trial_below_the_median_is_cut_short(run, history, tmp_path):
     with tune.opened(run, tmp_path / "study.db") as study:
         floats = {

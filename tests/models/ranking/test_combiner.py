@@ -71,10 +71,11 @@ def test_a_constant_feature_and_one_class_do_not_break_the_logistic_form():
     assert np.isfinite(model.logit(x)).all()
 
 
-@pytest.mark.parametrize("part", ["left", "right", "feature"])
-def test_trees_that_point_outside_are_refused(data, part):
+def test_trees_that_point_outside_are_refused(data):
     x, strange, weights = data
-    arrays = combiner.fitted(BOOSTING, x, strange, weights, RISING, 0).export("combiner_0")
-    arrays[f"combiner_0_{part}"][3, 0] = -5 if part == "feature" else 10_000
-    with pytest.raises(StateError, match="damaged"):
-        combiner.restored("combiner_0", arrays)
+    arrays = combiner.fitted(BOOSTING, x, strange, weights, RISING, 0).export("c")
+    for part, wrong in (("left", 10_000), ("right", -1), ("feature", -5)):
+        damaged = {name: array.copy() for name, array in arrays.items()}
+        damaged[f"c_{part}"][3, 0] = wrong
+        with pytest.raises(StateError, match="damaged"):
+            combiner.restored("c", damaged)

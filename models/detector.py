@@ -621,6 +621,7 @@ class Detector:
 
         Arrays and settings of other names are left alone: their owner may keep more beside them.
         """
+        geo = geo or GeoDatabase()
         try:
             fresh = cls(key_seed=0, geo=geo)
             soundness.check(arrays, settings, fresh.export()[0], fresh.channels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,7 @@ import zstandard
 from sqlalchemy import and_, or_, select
 
 from features.errors import InputError
+from serving import cursors
 from serving.days import day_of, number_of
 from serving.store.tables import alerts, entity_days, receipts
 from serving.triage.words import SEVERITY, STATUS, VERDICTS, least_risk, severity_of
@@ -104,7 +104,8 @@ def page_rows(
     order = _order(wanted.sort)
     conditions = conditions_of(tenant, wanted)
     if wanted.after:
-        conditions.append(_behind(order, _values(wanted)))
+        values, alert_id = cursors.read(wanted.after, wanted.sort, len(order))
+        conditions.append(_behind(order, [*values, alert_id]))
     query = (
         select(*columns).where(*conditions).order_by(*(column.desc() for column in order), alerts.c.alert_id)
     )
@@ -112,8 +113,8 @@ def page_rows(
     page = rows[: wanted.limit]
     following = None
     if len(rows) > len(page):
-        last = [*(page[-1][column.name] for column in order), page[-1]["alert_id"]]
-        following = urlsafe_b64encode(msgspec.json.encode([wanted.sort, *last])).decode().rstrip("=")
+        last = [page[-1][column.name] for column in order]
+        following = cursors.written(wanted.sort, last, page[-1]["alert_id"])
     return page, following
 
 
@@ -124,20 +125,6 @@ def _order(sort: str) -> list[Any]:
     if sort not in known:
         raise InputError(f"sort={sort[:20]!r}: one of {', '.join(SORTS)}")
     return known[sort]
-
-
-def _values(wanted: Wanted) -> list[Any]:
-    """What a cursor holds: a number for each column of the order, and an id."""
-    try:
-        padded = wanted.after + "=" * (-len(wanted.after) % 4)
-        sort, *values, alert_id = msgspec.json.decode(urlsafe_b64decode(padded))
-    except (ValueError, TypeError, msgspec.DecodeError) as error:
-        raise InputError("after: no cursor; take `next` of the page before, or begin anew") from error
-    numbers = all(isinstance(value, int | float) and abs(value) < 1 << 62 for value in values)
-    right = sort == wanted.sort and len(values) == len(_order(wanted.sort)) and numbers
-    if not (right and isinstance(alert_id, str)):
-        raise InputError("after: a cursor of another order; begin anew")
-    return [*values, alert_id]
 
 
 def _behind(order: list[Any], values: list[Any]) -> Any:

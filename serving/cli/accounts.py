@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from serving.cli.keys import store_options, who
+from serving.cli.keys import opened_store, store_options, who
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +23,9 @@ ROLES = ("analyst", "scientist", "admin")
 @contextmanager
 def _opened(data_dir: Path, url: str | None) -> Iterator[Accounts]:
     from serving.accounts.book import Accounts
-    from serving.store.database import default_url, open_database
 
-    database = open_database(url or default_url(data_dir))
-    try:
+    with opened_store(data_dir, url) as database:
         yield Accounts(database)
-    finally:
-        database.close()
 
 
 def _deed() -> Deed:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
 
-from serving.cli.client import asked, service_options
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from serving.cli.client import asked, clean, common_options, once, print_json, severity_of
 
 VERDICTS = {
     "false-positive": 1,
@@ -25,7 +20,6 @@ VERDICTS = {
     "duplicate": 10,
 }
 STATES = ("new", "triaged", "in_progress", "contained", "closed")
-_COLORS = {5: "red", 4: "red", 3: "yellow"}
 
 
 @click.group(name="alerts")
@@ -33,15 +27,8 @@ def command() -> None:
     """List and work on the alerts of a running service."""
 
 
-def _common(function: Callable[..., Any]) -> Callable[..., Any]:
-    function = click.option("--json", "as_json", is_flag=True, help="Print what the service answered.")(
-        function
-    )
-    return service_options(function)
-
-
 @command.command(name="list")
-@_common
+@common_options
 @click.option("--state", multiple=True, type=click.Choice(STATES), help="Only these; can be repeated.")
 @click.option("--min-severity", type=click.IntRange(1, 5), default=1, help="Least severity, 5 is critical.")
 @click.option("--entity", help="Only of this user, host or address.")
@@ -56,7 +43,7 @@ def list_(url: str, key: str | None, as_json: bool, **options: Any) -> None:
     given = {name: value for name, value in query.items() if value is not None}
     page = asked(url, key, "GET", f"/v1/alerts?{urlencode(given)}")
     if as_json:
-        _print_json(page)
+        print_json(page)
         return
     if not page["alerts"]:
         click.echo("no alerts")
@@ -69,33 +56,33 @@ def list_(url: str, key: str | None, as_json: bool, **options: Any) -> None:
 
 
 @command.command()
-@_common
+@common_options
 @click.argument("alert")
 def show(url: str, key: str | None, as_json: bool, alert: str) -> None:
     """One alert with its reasons and history."""
     found = asked(url, key, "GET", _path(alert))
     history = asked(url, key, "GET", f"{_path(alert)}/history?limit=1000")
     if as_json:
-        _print_json({"alert": found, "history": history["lines"]})
+        print_json({"alert": found, "history": history["lines"]})
         return
     own = found["unmapped"]
     click.echo(_line(found))
     click.echo(f"  risk {own['risk']:.2f}, {own['n_events']:,} events, version {own['version']}")
     for reason in own["reasons"]:
-        click.echo(f"  - {_clean(reason)}")
+        click.echo(f"  - {clean(reason)}")
     for line in history["lines"]:
         at = _utc(line["time"])
         if line["what"] == "note":
-            click.echo(f"  {at} {_clean(line['actor'])} noted:")
+            click.echo(f"  {at} {clean(line['actor'])} noted:")
             for text in line["new"].splitlines():
-                click.echo(f"      {_clean(text)}")
+                click.echo(f"      {clean(text)}")
         else:
-            old, new = _clean(line["old"]) or "nothing", _clean(line["new"]) or "nothing"
-            click.echo(f"  {at} {_clean(line['actor'])} {_clean(line['what'])}: {old} -> {new}")
+            old, new = clean(line["old"]) or "nothing", clean(line["new"]) or "nothing"
+            click.echo(f"  {at} {clean(line['actor'])} {clean(line['what'])}: {old} -> {new}")
 
 
 @command.command()
-@_common
+@common_options
 @click.argument("alert")
 @click.argument("verdict", type=click.Choice([*VERDICTS, "revert"]))
 @click.option("--reason", default="", help="Why.")
@@ -107,12 +94,12 @@ def verdict(url: str, key: str | None, as_json: bool, alert: str, verdict: str, 
     if verdict == "revert":
         version = given["version"]
         suffix = "" if version is None else f"?version={version}"
-        answer = asked(url, key, "DELETE", f"{_path(alert)}/verdict{suffix}", headers=_once())
+        answer = asked(url, key, "DELETE", f"{_path(alert)}/verdict{suffix}", headers=once())
     else:
         body = {"verdict_id": VERDICTS[verdict], **{k: v for k, v in given.items() if v is not None}}
-        answer = asked(url, key, "POST", f"{_path(alert)}/verdict", body, _once())
+        answer = asked(url, key, "POST", f"{_path(alert)}/verdict", body, once())
     if as_json:
-        _print_json(answer)
+        print_json(answer)
         return
     click.echo(_line(answer["alert"]))
     effect = answer.get("effect") or {}
@@ -124,7 +111,7 @@ def verdict(url: str, key: str | None, as_json: bool, alert: str, verdict: str, 
 
 
 @command.command()
-@_common
+@common_options
 @click.argument("alert")
 @click.option("--version", type=int, help="Only if the alert still has this version.")
 @click.option(
@@ -133,66 +120,51 @@ def verdict(url: str, key: str | None, as_json: bool, alert: str, verdict: str, 
 def close(url: str, key: str | None, as_json: bool, alert: str, version: int | None, state: str) -> None:
     """Move ALERT to closed, or another state."""
     body = {"state": state} if version is None else {"state": state, "version": version}
-    _changed(asked(url, key, "POST", f"{_path(alert)}/state", body, _once()), as_json)
+    _changed(asked(url, key, "POST", f"{_path(alert)}/state", body, once()), as_json)
 
 
 @command.command()
-@_common
+@common_options
 @click.argument("alert")
 @click.argument("assignee")
 def assign(url: str, key: str | None, as_json: bool, alert: str, assignee: str) -> None:
     """Give ALERT to ASSIGNEE: a name, "me", or "" for nobody."""
-    _changed(asked(url, key, "POST", f"{_path(alert)}/assign", {"assignee": assignee}, _once()), as_json)
+    _changed(asked(url, key, "POST", f"{_path(alert)}/assign", {"assignee": assignee}, once()), as_json)
 
 
 @command.command()
-@_common
+@common_options
 @click.argument("alert")
 @click.argument("text")
 def note(url: str, key: str | None, as_json: bool, alert: str, text: str) -> None:
     """Add a note to ALERT; - reads it from standard input."""
     if text == "-":
         text = sys.stdin.read()
-    _changed(asked(url, key, "POST", f"{_path(alert)}/notes", {"text": text}, _once()), as_json)
+    _changed(asked(url, key, "POST", f"{_path(alert)}/notes", {"text": text}, once()), as_json)
 
 
 def _path(alert: str) -> str:
     return f"/v1/alerts/{quote(alert, safe='')}"
 
 
-def _once() -> dict[str, str]:
-    return {"Idempotency-Key": secrets.token_hex(16)}
-
-
 def _changed(alert: Any, as_json: bool) -> None:
     if as_json:
-        _print_json(alert)
+        print_json(alert)
     else:
         click.echo(_line(alert))
 
 
-def _print_json(value: Any) -> None:
-    # json escapes control characters, and everything beyond ASCII with them
-    click.echo(json.dumps(value, indent=2))
-
-
 def _line(alert: Any) -> str:
     own = alert["unmapped"]
-    severity = click.style(f"{alert['severity']:<13}", fg=_COLORS.get(alert["severity_id"]))
     marks = [own["state"]]
     if alert.get("verdict"):
         marks.append(alert["verdict"].lower())
     if alert.get("assignee"):
-        marks.append(f"with {_clean(alert['assignee']['name'])}")
-    reason = f"  {_clean(own['reasons'][0])}" if own["reasons"] else ""
-    entity = f"{own['entity_kind']} {_clean(own['entity'])}"
-    return f"{alert['finding_info']['uid']}  {own['day']}  {severity}  {entity}  [{', '.join(marks)}]{reason}"
-
-
-def _clean(text: str) -> str:
-    from serving.text import printable
-
-    return printable(str(text))
+        marks.append(f"with {clean(alert['assignee']['name'])}")
+    reason = f"  {clean(own['reasons'][0])}" if own["reasons"] else ""
+    entity = f"{own['entity_kind']} {clean(own['entity'])}"
+    start = f"{alert['finding_info']['uid']}  {own['day']}  {severity_of(alert)}"
+    return f"{start}  {entity}  [{', '.join(marks)}]{reason}"
 
 
 def _utc(moment_ms: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+_COLORS = {5: "red", 4: "red", 3: "yellow"}
 SECONDS = 600
 """How long the service may take: to unlearn, it reads all events of a window once."""
 
@@ -27,6 +29,36 @@ def service_options(function: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Address of the service; also by HABITUS_URL.",
     )(function)
+
+
+def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Those of `service_options`, and --json."""
+    function = click.option("--json", "as_json", is_flag=True, help="Print what the service answered.")(
+        function
+    )
+    return service_options(function)
+
+
+def once() -> dict[str, str]:
+    """A header by which a request that is sent twice is carried out once."""
+    return {"Idempotency-Key": secrets.token_hex(16)}
+
+
+def print_json(value: Any) -> None:
+    """Print an answer: json escapes control characters, and everything beyond ASCII with them."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def severity_of(finding: Any) -> str:
+    """The severity of an OCSF finding in its colour, in a column of 13."""
+    return click.style(f"{finding['severity']:<13}", fg=_COLORS.get(finding["severity_id"]))
+
+
+def clean(text: object) -> str:
+    """Text that does not steer a terminal."""
+    from serving.text import printable
+
+    return printable(str(text))
 
 
 def asked(

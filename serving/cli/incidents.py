@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import secrets
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
 
 from serving.cli.alerts import STATES, VERDICTS
-from serving.cli.client import asked, service_options
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_COLORS = {5: "red", 4: "red", 3: "yellow"}
+from serving.cli.client import asked, clean, common_options, once, print_json, severity_of
 
 
 @click.group(name="incidents")
@@ -23,15 +16,8 @@ def command() -> None:
     """List, show and judge the incidents of a running service."""
 
 
-def _common(function: Callable[..., Any]) -> Callable[..., Any]:
-    function = click.option("--json", "as_json", is_flag=True, help="Print what the service answered.")(
-        function
-    )
-    return service_options(function)
-
-
 @command.command(name="list")
-@_common
+@common_options
 @click.option("--state", multiple=True, type=click.Choice(STATES), help="Only these; can be repeated.")
 @click.option("--active/--ended", default=None, help="Only those that still take in alerts, or do not.")
 @click.option("--min-severity", type=click.IntRange(1, 5), default=1, help="Least severity, 5 is critical.")
@@ -47,7 +33,7 @@ def list_(url: str, key: str | None, as_json: bool, **options: Any) -> None:
     given = {name: value for name, value in query.items() if value is not None}
     page = asked(url, key, "GET", f"/v1/incidents?{urlencode(given)}")
     if as_json:
-        click.echo(json.dumps(page, indent=2))
+        print_json(page)
         return
     if not page["incidents"]:
         click.echo("no incidents")
@@ -58,13 +44,13 @@ def list_(url: str, key: str | None, as_json: bool, **options: Any) -> None:
 
 
 @command.command()
-@_common
+@common_options
 @click.argument("incident")
 def show(url: str, key: str | None, as_json: bool, incident: str) -> None:
     """The story of INCIDENT: timeline, scope, techniques, next steps, and its alerts."""
     found = asked(url, key, "GET", f"/v1/incidents/{quote(incident, safe='')}")
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     import msgspec
 
@@ -78,13 +64,13 @@ def show(url: str, key: str | None, as_json: bool, incident: str) -> None:
     for alert in found["alerts"]:
         about = alert["unmapped"]
         said = f", {alert['verdict'].lower()}" if alert.get("verdict") else ""
-        entity = f"{about['entity_kind']} {_clean(about['entity'])}"
+        entity = f"{about['entity_kind']} {clean(about['entity'])}"
         uid = alert["finding_info"]["uid"]
         click.echo(f"  {uid}  {about['day']}  {entity}  risk {about['risk']:.1f} [{about['state']}{said}]")
 
 
 @command.command()
-@_common
+@common_options
 @click.argument("incident")
 @click.argument("verdict", type=click.Choice([*VERDICTS, "revert"]))
 @click.option("--reason", default="", help="Why.")
@@ -93,34 +79,26 @@ def show(url: str, key: str | None, as_json: bool, incident: str) -> None:
 def verdict(url: str, key: str | None, as_json: bool, incident: str, verdict: str, **given: Any) -> None:
     """Say what all alerts of INCIDENT were, or take that back with `revert`."""
     path = f"/v1/incidents/{quote(incident, safe='')}/verdict"
-    once = {"Idempotency-Key": secrets.token_hex(16)}
     if verdict == "revert":
-        answer = asked(url, key, "DELETE", path, headers=once)
+        answer = asked(url, key, "DELETE", path, headers=once())
     else:
         body = {"verdict_id": VERDICTS[verdict], **{k: v for k, v in given.items() if v is not None}}
-        answer = asked(url, key, "POST", path, body, once)
+        answer = asked(url, key, "POST", path, body, once())
     if as_json:
-        click.echo(json.dumps(answer, indent=2))
+        print_json(answer)
         return
     click.echo(_line(answer["incident"]))
     click.echo(f"  alerts: {len(answer['verdicts'])}, failed: {len(answer['failed'])}")
     for one in answer["failed"]:
-        click.echo(f"  {one['alert_id']}: {_clean(one['error'])}", err=True)
+        click.echo(f"  {one['alert_id']}: {clean(one['error'])}", err=True)
 
 
 def _line(incident: Any) -> str:
     own = incident["unmapped"]
-    severity = click.style(f"{incident['severity']:<13}", fg=_COLORS.get(incident["severity_id"]))
     marks = [own["state"]]
     if incident.get("verdict"):
         marks.append(incident["verdict"].lower())
     if own["active"]:
         marks.append("active")
-    told = f"{_clean(incident['message'])}  [{', '.join(marks)}]"
-    return f"{own['incident_id']}  {own['day']}  {severity}  {own['n_alerts']:>3} alerts  {told}"
-
-
-def _clean(text: str) -> str:
-    from serving.text import printable
-
-    return printable(str(text))
+    told = f"{clean(incident['message'])}  [{', '.join(marks)}]"
+    return f"{own['incident_id']}  {own['day']}  {severity_of(incident)}  {own['n_alerts']:>3} alerts  {told}"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from serving.keys import Keys
+    from serving.store.database import Database
 
 ROLES = ("collector", "analyst", "scientist", "admin")
 
@@ -34,15 +35,23 @@ def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _opened(data_dir: Path, url: str | None) -> Iterator[Keys]:
-    from serving.keys import Keys
+def opened_store(data_dir: Path, url: str | None) -> Iterator[Database]:
+    """The store that `store_options` name."""
     from serving.store.database import default_url, open_database
 
     database = open_database(url or default_url(data_dir))
     try:
-        yield Keys(database)
+        yield database
     finally:
         database.close()
+
+
+@contextmanager
+def _opened(data_dir: Path, url: str | None) -> Iterator[Keys]:
+    from serving.keys import Keys
+
+    with opened_store(data_dir, url) as database:
+        yield Keys(database)
 
 
 def who() -> str:

@@ -58,7 +58,6 @@ async def of_alert(core: Shows, tenant: str, alert_id: str) -> dict[str, Any]:
         if receipt is not None:
             pieces = telling.pieces(receipt, says)
             told = telling.told(tenant, receipt, says, day_of(day))
-        own = profile.habits.get((ENTITY, f"{kind}.hour"), [])
         pairs = {
             (one, name) for one in ENTITY_KINDS for name in found.table[one].unique().to_pylist() if name
         }
@@ -72,10 +71,7 @@ async def of_alert(core: Shows, tenant: str, alert_id: str) -> dict[str, Any]:
             "techniques": told.techniques,
             "evidence": pieces,
             "usual": _sides(core, tenant, profile, day, receipt),
-            "hours": {
-                "usual": habits.hours_of_week(own) if own else None,
-                "now": events.hours_of_week(found.table),
-            },
+            "hours": _hours(profile, found.table),
             "timeline": events.timeline(found.table),
             "graph": events.graph(found.table, kind, entity, risky),
             "similar": similar,
@@ -123,25 +119,19 @@ async def of_entity(core: Shows, tenant: str, kind: str, written: str) -> dict[s
     last = max(today, newest or 0)
     recent = [await _events(core, tenant, kind, entity, last - back) for back in range(RECENT_DAYS)]
     table = pa.concat_tables([found.table for found in reversed(recent)])
-    own = profile.habits.get((ENTITY, f"{kind}.hour"), [])
     sides = [
         {
             "behaviour": name,
             "label": telling.label(name),
-            "usual": habits.plain(found, MOST_SHOWN),
-            "peers": habits.plain(profile.habits.get((PEERS, name), []), MOST_SHOWN),
-            "everybody": habits.plain(profile.habits.get((ORGANISATION, name), []), MOST_SHOWN),
+            **_levels(profile, name),
         }
-        for (level, name), found in sorted(profile.habits.items())
+        for level, name in sorted(profile.habits)
         if level == ENTITY and not name.endswith(".hour")
     ]
     return {
         "entity_kind": kind,
         "entity": entity,
-        "hours": {
-            "usual": habits.hours_of_week(own) if own else None,
-            "now": events.hours_of_week(table),
-        },
+        "hours": _hours(profile, table),
         "habits": sides,
         "group": profile.group,
         "groups": [profile.group] if profile.group else [],
@@ -224,18 +214,30 @@ def _sides(
     out = []
     for name in names:
         now = _now(seen[telling.BEHAVIOUR_OF[name].value], odd.get(name, {}))
-        own = profile.habits.get((ENTITY, name), [])
         out.append(
             {
                 "behaviour": name,
                 "label": telling.label(name),
                 "now": now,
-                "usual": habits.plain(own, MOST_SHOWN),
-                "peers": habits.plain(profile.habits.get((PEERS, name), []), MOST_SHOWN),
-                "everybody": habits.plain(profile.habits.get((ORGANISATION, name), []), MOST_SHOWN),
+                **_levels(profile, name),
             }
         )
     return out
+
+
+def _levels(profile: Profile, behaviour: str) -> dict[str, Any]:
+    """What is usual of a behaviour at the three levels."""
+    names = {"usual": ENTITY, "peers": PEERS, "everybody": ORGANISATION}
+    return {
+        name: habits.plain(profile.habits.get((level, behaviour), []), MOST_SHOWN)
+        for name, level in names.items()
+    }
+
+
+def _hours(profile: Profile, table: pa.Table) -> dict[str, Any]:
+    """Hours of the week: usual ones, None where nothing is known, and those of some events."""
+    own = profile.habits.get((ENTITY, f"{profile.kind}.hour"), [])
+    return {"usual": habits.hours_of_week(own) if own else None, "now": events.hours_of_week(table)}
 
 
 def _now(seen: dict[str, int], odd: dict[str, float]) -> list[dict[str, Any]]:

@@ -104,17 +104,18 @@ def _newest_groups(
     for _, path in reversed(segments.segments(folder)):
         with (
             contextlib.suppress(FileNotFoundError),
-            parquet.ParquetFile(path, read_dictionary=_coded(path)) as file,
+            _opened(path) as file,
         ):
             for group in reversed(range(file.metadata.num_row_groups)):
                 if wanted(file.metadata.row_group(group)):
                     yield file, group
 
 
-def _coded(path: Path) -> list[str]:
-    """Columns to be read as codes; what was learned has no reasons."""
-    there = parquet.read_schema(path).names
-    return [name for name in _CODED if name in there]
+def _opened(path: Path) -> parquet.ParquetFile:
+    """A file whose texts are read as codes; what was learned has no reasons."""
+    about = parquet.read_metadata(path)
+    coded = [name for name in _CODED if name in about.schema.names]
+    return parquet.ParquetFile(path, metadata=about, read_dictionary=coded)
 
 
 def _touches(about: parquet.RowGroupMetaData, first_us: int) -> bool:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-KINDS = ("user", "host", "src_ip")
 MOST_EVENTS = 500
 TEXT_LENGTH = 200
 
@@ -47,9 +46,7 @@ async def _events(request: Request) -> Response:
 
 async def _entity(request: Request) -> Response:
     caller = parts.allowed(request, MAY_READ)
-    kind, entity = request.path_params["kind"], request.path_params["entity"]
-    if kind not in KINDS:
-        raise InputError(f"{kind[:20]!r} is no kind of entity: one of {', '.join(KINDS)}")
+    kind, entity = parts.kind(request.path_params["kind"]), request.path_params["entity"]
     try:
         return parts.json(await page.of_entity(request.scope[CORE], caller.tenant, kind, entity))
     except InputError as error:

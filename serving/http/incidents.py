@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.routing import Route
 
+from features.behaviours import ENTITY_KINDS
 from features.errors import InputError
 from serving.http import parts
 from serving.http.ports import CORE
 from serving.http.roles import MAY_JUDGE, MAY_READ
 from serving.incidents import lookup, verdicts
 from serving.triage.verdicts import Opinion
-from serving.triage.words import STATES, checked_verdict
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 1000
 TEXT_LENGTH = 200
-KINDS = ("user", "host", "src_ip")
 
 
 class IncidentVerdictBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,12 +56,10 @@ async def _list(request: Request) -> Response:
 
 def _wanted(request: Request) -> lookup.Wanted:
     query = request.query_params
-    states = tuple(filter(None, query.get("state", "").split(",")))
-    if unknown := set(states) - set(STATES):
-        raise InputError(f"state={min(unknown)[:20]!r}: some of {', '.join(STATES)}, with commas")
+    states = parts.states(query.get("state", ""))
     kind = query.get("entity_kind", "")
-    if kind and kind not in KINDS:
-        raise InputError(f"entity_kind={kind[:20]!r}: one of {', '.join(KINDS)}")
+    if kind and kind not in ENTITY_KINDS:
+        raise InputError(f"entity_kind={kind[:20]!r}: one of {', '.join(ENTITY_KINDS)}")
     active = query.get("active")
     if active not in (None, "true", "false"):
         raise InputError(f"active={str(active)[:20]!r}: true or false")
@@ -74,32 +71,15 @@ def _wanted(request: Request) -> lookup.Wanted:
         technique=query.get("technique", "")[:TEXT_LENGTH],
         active=None if active is None else active == "true",
         min_severity=parts.whole(query.get("min_severity", "1"), "min_severity", 5),
-        min_risk=_risk(query.get("min_risk", "0")),
+        min_risk=parts.number(query.get("min_risk", "0"), "min_risk"),
         states=states,
         assignee=query.get("assignee"),
-        verdict_id=_verdict(query.get("verdict_id")),
+        verdict_id=parts.verdict(query.get("verdict_id")),
         text=query.get("text", "")[:TEXT_LENGTH],
         sort=query.get("sort", "last"),
         limit=parts.whole(query.get("limit", "100"), "limit", MOST_ROWS),
         after=query.get("after", ""),
     )
-
-
-def _risk(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise InputError(f"min_risk={text[:20]!r} is no number") from error
-    if not abs(value) < 1e308:
-        raise InputError(f"min_risk={text[:20]!r} is no number")
-    return value
-
-
-def _verdict(text: str | None) -> int | None:
-    """0 for none."""
-    if text is None:
-        return None
-    return 0 if text == "none" else checked_verdict(parts.whole(text, "verdict_id", 99))
 
 
 async def _show(request: Request) -> Response:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from starlette.responses import Response
 
+from features.behaviours import ENTITY_KINDS
 from features.errors import InputError
 from serving.audit import Deed
 from serving.http.dialects import NO_PERMISSION, Refusal
 from serving.http.ports import CALLER
 from serving.state import parse_moment
 from serving.submission import TooLarge
-from serving.triage.words import Asked
+from serving.triage.words import STATES, Asked, checked_verdict
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -98,3 +99,36 @@ def whole(text: str, name: str, most: int, least: int = 1) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 20 and least <= int(text) <= most):
         raise InputError(f"{name}={text[:20]!r}: a number from {least} to {most}")
     return int(text)
+
+
+def number(text: str, name: str) -> float:
+    """A finite number; InputError when it is none."""
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise InputError(f"{name}={text[:20]!r} is no number") from error
+    if not abs(value) < 1e308:
+        raise InputError(f"{name}={text[:20]!r} is no number")
+    return value
+
+
+def states(text: str) -> tuple[str, ...]:
+    """States with commas between them; none: all."""
+    wanted = tuple(filter(None, text.split(",")))
+    if unknown := set(wanted) - set(STATES):
+        raise InputError(f"state={min(unknown)[:20]!r}: some of {', '.join(STATES)}, with commas")
+    return wanted
+
+
+def verdict(text: str | None) -> int | None:
+    """An OCSF verdict_id; 0 for "none", that is without a verdict."""
+    if text is None:
+        return None
+    return 0 if text == "none" else checked_verdict(whole(text, "verdict_id", 99))
+
+
+def kind(text: str) -> str:
+    """A kind of entity."""
+    if text not in ENTITY_KINDS:
+        raise InputError(f"{text[:20]!r} is no kind of entity: one of {', '.join(ENTITY_KINDS)}")
+    return text

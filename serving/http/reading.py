@@ -35,7 +35,7 @@ from serving.http import (
 from serving.http.dialects import Dialect, Refusal, refusal_of, spoken
 from serving.http.ports import CALLER, CORE
 from serving.triage import queue
-from serving.triage.words import STATES, Conflict, checked_verdict
+from serving.triage.words import Conflict
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 1000
 TEXT_LENGTH = 200
-KINDS = ("user", "host", "src_ip")
 
 
 def application() -> Starlette:
@@ -105,9 +104,6 @@ async def _usage(request: Request) -> Response:
 async def _alerts(request: Request) -> Response:
     core, tenant = _asked(request)
     query = request.query_params
-    states = tuple(filter(None, query.get("state", "").split(",")))
-    if unknown := set(states) - set(STATES):
-        raise InputError(f"state={min(unknown)[:20]!r}: some of {', '.join(STATES)}, with commas")
     if (fields := query.get("fields", "")) not in ("", "queue"):
         raise InputError(f"fields={fields[:20]!r}: queue, or leave it out")
     if fields:
@@ -117,13 +113,13 @@ async def _alerts(request: Request) -> Response:
     wanted = queries.Wanted(
         first=_day(query.get("from"), "from"),
         last=_day(query.get("to"), "to"),
-        entity_kind=_kind(query["entity_kind"]) if "entity_kind" in query else "",
+        entity_kind=parts.kind(query["entity_kind"]) if "entity_kind" in query else "",
         entity=query.get("entity", ""),
-        min_risk=_number(query.get("min_risk", "0"), "min_risk"),
+        min_risk=parts.number(query.get("min_risk", "0"), "min_risk"),
         min_severity=parts.whole(query.get("min_severity", "1"), "min_severity", 5),
-        states=states,
+        states=parts.states(query.get("state", "")),
         assignee=query.get("assignee"),
-        verdict_id=_verdict(query.get("verdict_id")),
+        verdict_id=parts.verdict(query.get("verdict_id")),
         text=query.get("text", "")[:TEXT_LENGTH],
         since_us=parts.moment(query["since"], "since") if "since" in query else None,
         sort=query.get("sort", "day"),
@@ -167,7 +163,7 @@ async def _receipt(request: Request) -> Response:
 
 async def _entity(request: Request) -> Response:
     core, tenant = _asked(request)
-    kind, entity = _kind(request.path_params["kind"]), request.path_params["entity"]
+    kind, entity = parts.kind(request.path_params["kind"]), request.path_params["entity"]
     limit = _limit(request.query_params.get("limit", "100"))
     days = await asyncio.to_thread(queries.find_days, core.database, tenant, kind, entity, limit)
     frame = await core.open_days(tenant)
@@ -219,29 +215,6 @@ def _day(text: str | None, name: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError as error:
         raise InputError(f"{name}={text[:20]!r} is no day: write YYYY-MM-DD") from error
-
-
-def _verdict(text: str | None) -> int | None:
-    """0 for none."""
-    if text is None:
-        return None
-    return 0 if text == "none" else checked_verdict(parts.whole(text, "verdict_id", 99))
-
-
-def _kind(text: str) -> str:
-    if text not in KINDS:
-        raise InputError(f"{text[:20]!r} is no kind of entity: one of {', '.join(KINDS)}")
-    return text
-
-
-def _number(text: str, name: str) -> float:
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise InputError(f"{name}={text[:20]!r} is no number") from error
-    if not abs(value) < 1e308:
-        raise InputError(f"{name}={text[:20]!r} is no number")
-    return value
 
 
 def _limit(text: str) -> int:

@@ -15,6 +15,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
+from features.behaviours import ENTITY_KINDS
 from features.errors import InputError
 from serving.days import number_of
 from serving.http import parts
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from serving.triage.words import Asked
 
 MOST_LINES = 1000
-KINDS = ("user", "host", "src_ip")
 
 
 class VerdictBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -131,8 +131,8 @@ async def _judge_subject(request: Request) -> Response:
     caller = parts.allowed(request, MAY_JUDGE)
     content = await parts.raw_body(request)
     given = parts.formed(content, SubjectBody)
-    if given.entity_kind not in KINDS:
-        raise InputError(f"entity_kind={given.entity_kind[:20]!r}: one of {', '.join(KINDS)}")
+    if given.entity_kind not in ENTITY_KINDS:
+        raise InputError(f"entity_kind={given.entity_kind[:20]!r}: one of {', '.join(ENTITY_KINDS)}")
     subject = Subject("", given.entity_kind, given.entity, _day(given.day), given.event_uid)
     asked = parts.asked(request, caller, content, given.version)
     opinion = Opinion(given.verdict_id, given.reason, given.state, given.unlearn)

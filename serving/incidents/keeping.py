@@ -237,7 +237,12 @@ def verdict_of(opinions: list[set[int]]) -> int:
     if not opinions or not all(opinions):
         return 0
     everything = set().union(*opinions)
-    return next((number for number in GRAVEST if number in everything), min(everything))
+    return gravest(everything)
+
+
+def gravest(given: set[int]) -> int:
+    """Of some OCSF verdict_ids the one that decides."""
+    return next((number for number in GRAVEST if number in given), min(given))
 
 
 def _findings(detector: Detector, day: int) -> Findings | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -10,6 +9,7 @@ from sqlalchemy import and_, or_, select
 
 from features.behaviours import ENTITY_KINDS
 from features.errors import InputError
+from serving import cursors
 from serving.incidents.finding import incident_finding
 from serving.incidents.rows import body_of
 from serving.queries import finding
@@ -77,28 +77,15 @@ def find(database: Database, tenant: str, wanted: Wanted) -> Page:
         raise InputError(f"sort={wanted.sort[:20]!r}: one of {', '.join(SORTS)}")
     conditions = [c.tenant == tenant, c.merged_into == "", *_conditions(wanted)]
     if wanted.after:
-        value, key = _cursor(wanted)
+        (value,), key = cursors.read(wanted.after, wanted.sort, 1)
         conditions.append(or_(order < value, and_(order == value, c.incident_id > key)))
     query = select(incidents).where(*conditions).order_by(order.desc(), c.incident_id)
     with database.read() as connection:
         rows = connection.execute(query.limit(wanted.limit + 1)).mappings().all()
     page, following = rows[: wanted.limit], None
     if len(rows) > len(page):
-        last = [wanted.sort, page[-1][order.name], page[-1]["incident_id"]]
-        following = urlsafe_b64encode(msgspec.json.encode(last)).decode().rstrip("=")
+        following = cursors.written(wanted.sort, [page[-1][order.name]], page[-1]["incident_id"])
     return Page([incident_finding(dict(row)) for row in page], following)
-
-
-def _cursor(wanted: Wanted) -> tuple[float, str]:
-    try:
-        padded = wanted.after + "=" * (-len(wanted.after) % 4)
-        sort, value, key = msgspec.json.decode(urlsafe_b64decode(padded))
-    except (ValueError, TypeError, msgspec.DecodeError) as error:
-        raise InputError("after: no cursor; take `next` of the page before, or begin anew") from error
-    number = isinstance(value, int | float) and abs(value) < 1 << 62
-    if not (sort == wanted.sort and number and isinstance(key, str)):
-        raise InputError("after: a cursor of another order; begin anew")
-    return value, key
 
 
 def _conditions(wanted: Wanted) -> list[Any]:

@@ -12,7 +12,7 @@ import zstandard
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from serving.incidents.keeping import GRAVEST
+from serving.incidents.keeping import gravest
 from serving.store.tables import alerts, incident_alerts, incidents
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _verdict_of(said: Sequence[int | None]) -> int | None:
     given = {number for number in said if number is not None}
     if None in said or not given:
         return None
-    return next((number for number in GRAVEST if number in given), min(given))
+    return gravest(given)
 
 
 def forget(connection: Connection, tenant: str, before_us: int) -> None:

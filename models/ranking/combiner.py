@@ -13,7 +13,7 @@ import numpy as np
 
 from features.errors import StateError
 from models.ranking.settings import LOGISTIC
-from models.ranking.tree_walk import logit
+from models.ranking.tree_walk import leaf_sums
 
 ROUNDS, LEARNING_RATE, LEAVES, LEAF_ROWS, L2 = 120, 0.08, 12, 25, 2.0
 """Boosting: small trees with large leaves, since labels of weak distortions are as good as noise."""
@@ -55,7 +55,7 @@ class Trees:
         """float64 (n,); O(n trees depth), the same for any batch."""
         if features.shape[1] <= self.feature.max(initial=-1):
             raise ValueError(f"{features.shape[1]} features, but the trees look at more")
-        return logit(
+        return leaf_sums(
             np.ascontiguousarray(features, np.float64),
             self.feature,
             self.left,

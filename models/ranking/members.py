@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.ranking.tree_walk import path_lengths
+from models.ranking.tree_walk import leaf_sums
 
 if TYPE_CHECKING:
     from models.days import DayTable
@@ -210,7 +210,8 @@ class Forest:
         if self._walk is None or not len(z):
             return np.zeros(len(z))
         feature, left, right, threshold, length, denominator = self._walk
-        depths = path_lengths(np.ascontiguousarray(z, np.float32), feature, left, right, threshold, length)
+        points, nodes = np.ascontiguousarray(z, np.float32), feature.shape[1]
+        depths = leaf_sums(points, feature, left, right, threshold, length, nodes, 0.0)
         return np.asarray(2.0 ** (-depths / denominator), np.float64)
 
 

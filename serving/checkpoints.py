@@ -160,6 +160,12 @@ class Writer:
                 self.failing = ""
                 return
 
+    def wait(self, seconds: float) -> None:
+        """Return when a job is done, or after so long."""
+        with self._changed:
+            if self.waiting:
+                self._changed.wait(seconds)
+
     def settle(self) -> None:
         """Return when nothing waits; StateError when the disk does not take it."""
         with self._changed:

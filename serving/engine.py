@@ -115,7 +115,7 @@ class Engine:
                     break
                 self._after()
                 if overfull:
-                    time.sleep(TICK_SECONDS / 4)
+                    self._writer.wait(TICK_SECONDS / 4)
             for state in self._tenants.states.values():
                 self._save(state)
         except Exception as error:  # noqa: BLE001 - the thread's edge; `fail` logs it

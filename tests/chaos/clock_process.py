@@ -24,6 +24,8 @@ def step(core: Any, number: int) -> dict[str, Any]:
     from serving.submission import Protocol
     from tests.durable_events import TENANT, lines, submission
 
+    for _ in range(12):  # the engine has to wait for the writer, too
+        core._writer.run(lambda: threading.Event().wait(0.03))
     before = core.metrics()["checkpoints"]
     receipt = core.offer(submission(lines(number * GROUP, GROUP, step_ms=60_000), Protocol.NATIVE)).result(60)
     until = time.monotonic() + 30
@@ -49,7 +51,8 @@ def main() -> None:
             clock.write_text(offset + "\n")
             steps.append(step(core, number))
         ledger = core.metrics()["tenants"][TENANT]
-    os.write(1, json.dumps({"steps": steps, "ledger": ledger}).encode() + b"\n")
+    # after the end: a thread that failed on the way there has written nothing
+    os.write(1, json.dumps({"steps": steps, "ledger": ledger, "failed": core._status.failed}).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -158,17 +158,20 @@ class AlertBook:
         entity = days.entity.astype(np.int64)
         fresh = entity[~self._places(entity)[1]]
         if len(fresh):
-            joined = np.concatenate([self._entity, fresh])
-            order = np.argsort(joined, kind="stable")
-            more = len(fresh)
-            self._entity = joined[order]
-            self._events = np.append(self._events, np.zeros(more, np.int64))[order]
-            self._peak = np.append(self._peak, np.zeros(more))[order]
-            self._at_us = np.append(self._at_us, np.full(more, NEVER))[order]
-            self._paged = np.append(self._paged, np.zeros(more, np.bool_))[order]
+            self._insert(fresh)
         at = self._places(entity)[0]
         self._events[at] = days.n_events
         self._peak[at] = np.maximum(self._peak[at], risk)
+
+    def _insert(self, fresh: np.ndarray) -> None:
+        joined = np.concatenate([self._entity, fresh])
+        order = np.argsort(joined, kind="stable")
+        more = len(fresh)
+        self._entity = joined[order]
+        self._events = np.append(self._events, np.zeros(more, np.int64))[order]
+        self._peak = np.append(self._peak, np.zeros(more))[order]
+        self._at_us = np.append(self._at_us, np.full(more, NEVER))[order]
+        self._paged = np.append(self._paged, np.zeros(more, np.bool_))[order]
 
     def _places(self, entity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if not len(self._entity):
@@ -266,6 +269,23 @@ class AlertBook:
 
     # -------------------------------------------------------------------------------------------------- state
 
+    def adopt(self, other: AlertBook, entities: np.ndarray) -> None:
+        """Take over what another book has raised, as it was given to people, instead of one's own; the line
+        and what led to it stay one's own.
+
+        entities: int, ids here by ids there, 0 for who is not known here.
+        """
+        rows = np.flatnonzero(other._at_us != NEVER)
+        ids = entities[other._entity[rows]].astype(np.int64)
+        rows, ids = rows[ids > 0], ids[ids > 0]
+        fresh = np.setdiff1d(ids, self._entity)
+        if len(fresh):
+            self._insert(fresh)
+        self._at_us[:], self._paged[:] = NEVER, False
+        at = np.searchsorted(self._entity, ids)
+        self._at_us[at], self._paged[at] = other._at_us[rows], other._paged[rows]
+        self._raised = [_moved(raised, entities) for raised in other._raised]
+
     def held_ids(self) -> np.ndarray:
         """Entity ids that are still needed here."""
         return np.concatenate([self._entity, *(raised.key >> 32 for raised in self._raised)])
@@ -276,13 +296,7 @@ class AlertBook:
         self._entity = entities[self._entity][order].astype(np.int64)
         for name in ("_events", "_peak", "_at_us", "_paged"):
             setattr(self, name, getattr(self, name)[order])
-        moved = []
-        for raised in self._raised:
-            key = entities[raised.key >> 32].astype(np.int64) << 32 | raised.key & 0xFFFFFFFF
-            order = np.argsort(key, kind="stable")
-            rest = (raised.at_us[order], raised.paged[order], raised.learning[order])
-            moved.append(Raised(key[order], *rest))
-        self._raised = moved
+        self._raised = [_moved(raised, entities) for raised in self._raised]
 
     def export(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Arrays and settings of a checkpoint: the controller and the open day."""
@@ -302,3 +316,12 @@ class AlertBook:
         for name in ("entity", "events", "peak", "at_us", "paged"):
             setattr(book, f"_{name}", arrays[name].copy())
         return book
+
+
+def _moved(raised: Raised, entities: np.ndarray) -> Raised:
+    """The same entity-days by other ids (old id -> new id, 0: gone)."""
+    entity = entities[raised.key >> 32].astype(np.int64)
+    key = entity << 32 | raised.key & 0xFFFFFFFF
+    order = np.argsort(key, kind="stable")
+    order = order[entity[order] > 0]
+    return Raised(key[order], raised.at_us[order], raised.paged[order], raised.learning[order])

@@ -166,6 +166,13 @@ class Detector:
     def _columniser(self) -> Columniser:
         return Columniser(self.baselines.values, self.baselines.entities, self.resolver, self.geo)
 
+    def share_door(self, other: Detector) -> None:
+        """Take events that come in by another detector's door: who is who, and what was there before, is one
+        for both from here on.
+        """
+        self.resolver, self.deduper, self.key_seed = other.resolver, other.deduper, other.key_seed
+        self.columniser = self._columniser()
+
     def reader(
         self,
         *,

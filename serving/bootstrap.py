@@ -12,6 +12,7 @@ from features.errors import StateError
 from serving.accounts.oidc import Provider
 from serving.accounts.people import People
 from serving.core import Core
+from serving.following.follower import Follower
 from serving.http.app import Front
 from serving.http.metrics import HttpMetrics
 from serving.http.settings import address
@@ -38,6 +39,7 @@ class Runtime:
     metrics: HttpMetrics
     sender: Sender
     people: People
+    follower: Follower | None = None
     listeners: SyslogListeners | None = None
     _closed: bool = field(default=False)
 
@@ -62,7 +64,11 @@ class Runtime:
         oidc = settings.oidc()
         provider = None if oidc is None else Provider(oidc)
         people = People.over(core.database, is_secure=settings.is_secure, provider=provider)
-        return cls(settings, core, Keys(core.database), metrics, sender, people)
+        runtime = cls(settings, core, Keys(core.database), metrics, sender, people)
+        if settings.models:
+            runtime.follower = core.follower = Follower(core, settings.models, settings.followed())
+            runtime.follower.start()
+        return runtime
 
     def front(self, inner: Application) -> Front:
         """The outermost application, over another one."""
@@ -94,6 +100,8 @@ class Runtime:
         """`close` without an event loop; a second time does nothing."""
         if not self._closed:
             self._closed = True
+            if self.follower is not None:
+                self.follower.stop()
             self.sender.stop()
             self.core.stop()
 

@@ -46,6 +46,11 @@ class Folders:
         """What was learned, event by event."""
         return self.data_dir / "tenants" / tenant / "learned"
 
+    @property
+    def models(self) -> Path:
+        """Models that were fetched and prepared."""
+        return self.data_dir / "models"
+
 
 class Durable(NamedTuple):
     """What the newest checkpoint on disk holds: journal position, segments, newest trusted event time."""

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from serving.audit import Deed
+    from serving.following.follower import Follower
     from serving.store.database import Database
     from serving.submission import Submission
     from serving.tenant import TenantState
@@ -82,6 +83,8 @@ class Core:
         self._backlog = Backlog(self.settings.backlog_bytes)
         self._rates = Rates(self.settings.quota_of)
         self._previews = Previews(self._status)
+        self.follower: Follower | None = None
+        """Makes tenants' models those of a registry, if somebody started one."""
         self._threads: list[threading.Thread] = []
         self._replayed = 0
 
@@ -124,7 +127,9 @@ class Core:
         self._database = open_database(self._url)
         self._stack.callback(self._database.close)
         folders = Folders(self.data_dir)
-        sinks = StoreSinks(self._database, Learned(folders.learned), self._status.gauges.tails)
+        sinks = StoreSinks(
+            self._database, Learned(folders.learned), self._status.gauges.tails, folders.models
+        )
         self._writer = Writer(folders, self._status.gauges)
         self._tenants = Tenants(self._database, folders, self.settings, sinks, self._writer.settle)
         floor = self._tenants.load_all()
@@ -335,7 +340,15 @@ class Core:
             raise Refused("the engine failed on it; the log says more")
         return Unlearned(known, max(from_us, oldest_us), to_us, receipt.taken_back)
 
+    def operate_soon(self, operation: Operation) -> Future[Receipt]:
+        """`operate` for threads."""
+        return self._put(operation)
+
     # ---------------------------------------------------------------- reading
+
+    def tenants(self) -> list[str]:
+        """Names of all tenants that something has come in for; from any thread."""
+        return sorted(self._tenants.states)
 
     def ask(self, question: Callable[[], T]) -> Future[T]:
         """Run something on the engine's thread between two groups, where state is never torn."""

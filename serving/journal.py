@@ -49,6 +49,9 @@ class Kind(IntEnum):
     REVERT = 4
     EXCEPTION = 5
     LIFT = 6
+    MODEL_SHADOW = 7
+    MODEL_SWAP = 8
+    MODEL_DROP = 9
 
 
 class Operation(NamedTuple):

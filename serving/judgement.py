@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from features.behaviours import ENTITY_KINDS
 from features.errors import InputError, StateError
+from models.feedback import weights
 from models.feedback.exemptions import Exemption
 from models.held import put_held, take_held
 from serving.days import DAY_US
@@ -136,6 +137,15 @@ class Labels:
         """Rows (NUMBERED) without those that were never learned because of a verdict."""
         return self._chosen(rows, {number for number, one in self._moved.items() if one.where == OUT}, False)
 
+    def kept_out(self, rows: pa.Table) -> pa.Table:
+        """Rows (NUMBERED) that were never learned because of a verdict."""
+        return self._chosen(rows, {number for number, one in self._moved.items() if one.where == OUT}, True)
+
+    def kept_out_only(self) -> Labels:
+        """The same verdicts for a model that has learned all but what they keep out."""
+        exported = self.export()
+        return Labels(exported | {"moved": [row for row in exported["moved"] if row[-1] == OUT]})
+
     @staticmethod
     def _chosen(rows: pa.Table, numbers: Iterable[int], wanted: bool) -> pa.Table:
         inside = pc.is_in(rows["number"], pa.array(sorted(numbers), pa.int64()))
@@ -210,6 +220,13 @@ class Bench:
     def lift(self, body: bytes) -> None:
         """Take an exception away."""
         self.detector.feedback.end_exemption(_decoded(body, Reverted).uid)
+
+    def weigh(self, body: bytes) -> None:
+        """Let causes count as the body says (`models.feedback.weights`), or all the same again (`null`)."""
+        try:
+            self.detector.feedback.weigh(weights.decoded(body))
+        except InputError as error:
+            raise StateError(f"journalled weights cannot be read ({error})") from error
 
     def _learn_again(self, uid: str) -> int:
         """Undo the unlearning that came with a verdict; returns how many events are learned again."""

@@ -221,6 +221,23 @@ class Learned:
         chosen = [table.filter(window.mask(table)) for table in tables]
         return pa.concat_tables([NUMBERED.empty_table(), *(table.cast(NUMBERED) for table in chosen)])
 
+    def behind(self, tenant: str, number: int, baselines: Baselines) -> pa.Table:
+        """Rows (NUMBERED) of the events from a number on, in the order they were scored."""
+        with self._lock:  # as in `recall`
+            on_the_way = dict(self._on_the_way.get(tenant, {}))
+        wanted = [("number", ">=", number)]
+        tables = [
+            *(
+                parquet.read_table(path, schema=NUMBERED, filters=wanted, partitioning=None)
+                for span, path in segments.segments(self._folder(tenant))
+                if span.last not in on_the_way
+            ),
+            *(on_the_way[place] for place in sorted(on_the_way)),
+            *self.settle(tenant, baselines),
+        ]
+        rows = pa.concat_tables([NUMBERED.empty_table(), *(table.cast(NUMBERED) for table in tables)])
+        return rows.filter(pc.greater_equal(rows["number"], number)).sort_by("number")
+
     def _from_disk(self, tenant: str, window: Window, without: set[int]) -> list[pa.Table]:
         times = [("time_us", ">=", window.from_us), ("time_us", "<", window.to_us)]
         for attempt in range(READ_TRIES):

@@ -47,16 +47,16 @@ def running(state: TenantState) -> dict[str, Any]:
     past = detector.alerts.controller.export()[0]["days"].tolist()
     return {
         "active": {
-            "version": None,
+            "version": state.model.version or None,
+            "name": state.model.name or None,
             "schema": Detector.schema(),
-            "digest": None,
-            "trained": None,
+            "digest": state.model.digest or None,
+            "trained": state.model.trained_until or None,
             "events": state.learned_count,
             "channels": len(detector.channels.all),
             "settled": detector.alerts.controller.settled,
         },
-        "champion": None,
-        "challenger": None,
+        "beside": beside(state),
         "calibration": {
             "days": [day_of(row[0]).isoformat() for row in past],
             "nominal": [row[1] for row in past],
@@ -66,6 +66,21 @@ def running(state: TenantState) -> dict[str, Any]:
         "drift": None,
         "actions": [],
         "held": detector.engine.held_count,
+    }
+
+
+def beside(state: TenantState) -> dict[str, Any] | None:
+    """The second model and where it differs from what serves; None without one."""
+    second = state.second
+    if second is None:
+        return None
+    return {
+        **msgspec.to_builtins(second.mark),
+        "has_served": second.has_served,
+        "since": second.since_us // 1000,
+        "held": second.detector.engine.held_count,
+        "settled": second.detector.alerts.controller.settled,
+        "days": list(second.report),
     }
 
 

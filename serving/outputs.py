@@ -43,6 +43,7 @@ EVENT_SCHEMA = pa.schema(
         ("p_value", pa.float64()),
         ("top_channel", pa.string()),
         ("reason", pa.string()),
+        ("model", pa.string()),
     ]
 )
 ENTITY_DAY_SCHEMA = pa.schema(
@@ -190,9 +191,16 @@ def _reasons(baselines: Baselines, channels: tuple[Channel, ...], scores: Scores
 
 
 def table_of_rows(
-    baselines: Baselines, channels: tuple[Channel, ...], tenant: str, parts: Sequence[ScoredRows]
+    baselines: Baselines,
+    channels: tuple[Channel, ...],
+    tenant: str,
+    parts: Sequence[ScoredRows],
+    model: str = "",
 ) -> pa.Table:
-    """One row an event, in the order of the parts (see EVENT_SCHEMA). parts: at least one."""
+    """One row an event, in the order of the parts (see EVENT_SCHEMA).
+
+    parts: at least one. model: what scored them, see `serving.following.orders.Mark.short`.
+    """
 
     def column(name: str) -> np.ndarray:
         return np.concatenate([getattr(part, name) for part in parts])
@@ -213,6 +221,7 @@ def table_of_rows(
             pa.array(column("p_value")),
             names.take(pa.array(np.where(top < 0, len(channels), top))),
             pa.array([text for part in parts for text in part.reasons], pa.string()),
+            pa.repeat(model, len(top)),
         ],
         schema=EVENT_SCHEMA,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from features.errors import StateError
 from serving.learned import NUMBERED
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from features.columns import Batch
+    from models.detector import Detector
     from models.engine import Scores
     from serving.incidents.keeping import Told
     from serving.journal import Entry
@@ -54,6 +56,12 @@ class Sinks(Protocol):
     def recall(self, state: TenantState, window: Window) -> pa.Table:
         """What was learned of a window, see `serving.learned.Learned.recall`."""
 
+    def behind(self, state: TenantState, number: int) -> pa.Table:
+        """What was learned from a number on, see `serving.learned.Learned.behind`."""
+
+    def prepared(self, place: str) -> Detector:
+        """A model that was prepared to stand beside the serving one; StateError when it is not there."""
+
 
 class Nowhere:
     """Sinks of a copy whose results nobody keeps."""
@@ -79,3 +87,11 @@ class Nowhere:
     def recall(self, state: TenantState, window: Window) -> pa.Table:
         """See `Sinks`."""
         return NUMBERED.empty_table()
+
+    def behind(self, state: TenantState, number: int) -> pa.Table:
+        """See `Sinks`."""
+        return NUMBERED.empty_table()
+
+    def prepared(self, place: str) -> Detector:
+        """See `Sinks`."""
+        raise StateError(f"{place}: nobody keeps models here")

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from serving import audit, receipts
 from serving.days import DAY_US, number_of
+from serving.following import prepared
 from serving.gauges import TailMeter
 from serving.incidents import rows as incident_rows
 from serving.incidents import telling
@@ -25,12 +26,14 @@ from serving.store import tables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
     import pyarrow as pa
     from sqlalchemy import Connection, Table
 
     from features.columns import Batch
+    from models.detector import Detector
     from models.engine import Scores
     from serving.incidents.keeping import Told
     from serving.learned import Learned, Window
@@ -64,12 +67,19 @@ class StoreSinks:
         Keeps what was learned.
     tails
         Where tail probabilities are counted, by tenant.
+    models
+        Folder of prepared models.
     """
 
     def __init__(
-        self, database: Database, learned: Learned, tails: dict[str, TailMeter] | None = None
+        self,
+        database: Database,
+        learned: Learned,
+        tails: dict[str, TailMeter] | None = None,
+        models: Path | None = None,
     ) -> None:
         self._database = database
+        self._models = models
         self.learned = learned
         self._quarantine: list[dict[str, Any]] = []
         self._days: list[dict[str, Any]] = []
@@ -109,7 +119,9 @@ class StoreSinks:
         parts = self._parts.pop(state.tenant, [])
         if parts:
             detector = state.detector
-            table = table_of_rows(detector.baselines, detector.channels.all, state.tenant, parts)
+            table = table_of_rows(
+                detector.baselines, detector.channels.all, state.tenant, parts, state.model.short
+            )
             self._tables[state.tenant].append(table)
             # in the same steps: all of a segment at once would hold up the answers of its moment
             self.learned.settle(state.tenant, detector.baselines)
@@ -127,6 +139,14 @@ class StoreSinks:
     def recall(self, state: TenantState, window: Window) -> pa.Table:
         """What was learned of a window."""
         return self.learned.recall(state.tenant, window, state.detector.baselines)
+
+    def behind(self, state: TenantState, number: int) -> pa.Table:
+        """What was learned from a number on."""
+        return self.learned.behind(state.tenant, number, state.detector.baselines)
+
+    def prepared(self, place: str) -> Detector:
+        """A prepared model, see `serving.following.builder`; StateError when it is not there."""
+        return prepared.load(self._models, place)
 
     def cut(self, state: TenantState) -> list[pa.Table]:
         """Scored events that make up the tenant's next segment; empty when there are none."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ from models.detector import Detector
 from models.watcher import Watcher
 from serving import receipts
 from serving.answers import Answers, tag_of
+from serving.following.beside import PREFIX as SECOND
+from serving.following.beside import Beside, joining
+from serving.following.orders import OWN, Change, Mark, Shadow, decoded
 from serving.incidents.keeping import Incidents
 from serving.journal import Kind
 from serving.judgement import Bench, Labels
@@ -36,15 +40,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    import pyarrow as pa
 
     from features.columns import Batch
     from features.enrich import GeoDatabase
     from models.days import DayTable
     from serving.journal import Entry
-    from serving.judgement import Label
-    from serving.learned import TakenBack
+    from serving.judgement import Effect, Label
+    from serving.learned import TakenBack, Window
     from serving.results import Sinks
     from serving.settings import CoreSettings
+
+log = logging.getLogger(__name__)
 
 PREFIX = "waiting/"
 GROWN_BY_ID = ("known_", "travel_last", "travel_jumps")
@@ -122,9 +129,11 @@ class TenantState:
         self.settings = settings
         self.sinks = sinks
         # an operator's setting holds from now on, whatever it was when the checkpoint was written
-        detector.alerts.controller.budget = settings.budget
-        detector.alerts.every_hours = settings.history_mark_hours
-        detector.baselines.entities.limit = settings.quota_of(tenant).entities
+        self._as_set(detector)
+        self.model = OWN
+        """What serves."""
+        self.second: Beside | None = None
+        """What scores beside it."""
         self.ledger = TenantLedger()
         self.position = 0
         """The last entry that was applied."""
@@ -152,6 +161,11 @@ class TenantState:
         self._reader = detector.reader()
         self._answers = Answers()
 
+    def _as_set(self, detector: Detector) -> None:
+        detector.alerts.controller.budget = self.settings.budget
+        detector.alerts.every_hours = self.settings.history_mark_hours
+        detector.baselines.entities.limit = self.settings.quota_of(self.tenant).entities
+
     # ---------------------------------------------------------------- operations
 
     def apply(self, entries: Sequence[Entry]) -> list[Receipt]:
@@ -163,7 +177,8 @@ class TenantState:
         """
         receipts: list[Receipt] = []
         live_us = entries[-1].received_us - round(LIVE_SECONDS * 1e6)
-        self.detector.alerts.follow(live_us, self.settings.mark_minutes)
+        for detector in self._detectors():
+            detector.alerts.follow(live_us, self.settings.mark_minutes)
         for sort, run in itertools.groupby(entries, key=_sort):
             together = list(run)
             if sort is not None:
@@ -174,7 +189,7 @@ class TenantState:
                 self._release(self.buffer.upto(entry.received_us + SKEW_US))
                 receipts.append(self._operate(entry))
         self._release(self.buffer.ready())
-        if self.detector.crowded and self.learned_count >= self.house_due:
+        if any(detector.crowded for detector in self._detectors()) and self.learned_count >= self.house_due:
             self._make_room()
         self.ledger.waiting = len(self.buffer)
         self.position = entries[-1].seq
@@ -204,8 +219,14 @@ class TenantState:
         self.detector.keep_house()
         self.evicted += before - self.detector.baselines.entities.count
         self._reader.columniser = self.detector.columniser
+        if self.second is not None:
+            self.second.detector.keep_house()
         # whoever was there today cannot be forgotten: trying it at every group would cost everybody's time
-        self.house_due = self.learned_count + HOUSE_EVENTS if self.detector.crowded else 0
+        full = any(detector.crowded for detector in self._detectors())
+        self.house_due = self.learned_count + HOUSE_EVENTS if full else 0
+
+    def _detectors(self) -> tuple[Detector, ...]:
+        return (self.detector,) if self.second is None else (self.detector, self.second.detector)
 
     @property
     def learned_count(self) -> int:
@@ -214,36 +235,105 @@ class TenantState:
 
     def _operate(self, entry: Entry) -> Receipt:
         """Apply what is no submission; everything that came before it is scored."""
-        kind, body = entry.operation.kind, entry.operation.body
+        kind = entry.operation.kind
         if kind is Kind.FLUSH:
-            self.detector.look(entry.received_us)
+            for detector in self._detectors():
+                detector.look(entry.received_us)
             self.unseen = False
         nothing = Receipt(0, 0, 0, 0, 0)
         if kind is Kind.UNLEARN:
-            return nothing._replace(taken_back=self._unlearn(entry))
-        bench = Bench(self.detector, self.labels, self.past, lambda window: self.sinks.recall(self, window))
-        if kind in (Kind.VERDICT, Kind.REVERT):
-            label: Label | None
-            if kind is Kind.VERDICT:
-                label, effect = bench.judge(body, entry.received_us)
-            else:
-                label, effect = bench.revert(body)
-            if label is not None and label.covers_the_day:
-                self.incidents.judged(label, self.labels.all(), max(self.detector.clock.newest_us, 0))
-            return nothing._replace(effect=effect)
+            taken_back = self._unlearn(entry)
+            if self.second is not None:
+                self.second.unlearn(entry, self.learned_count, self._recall)
+            return nothing._replace(taken_back=taken_back)
+        if kind in (Kind.MODEL_SHADOW, Kind.MODEL_SWAP, Kind.MODEL_DROP):
+            self._change_models(entry)
+            return nothing
+        if self.second is not None:
+            self._said(self.second.bench(self._recall), entry)
+        bench = Bench(self.detector, self.labels, self.past, self._recall)
+        label, effect = self._said(bench, entry)
+        if label is not None and label.covers_the_day:
+            self.incidents.judged(label, self.labels.all(), max(self.detector.clock.newest_us, 0))
+        return nothing._replace(effect=effect)
+
+    def _recall(self, window: Window) -> pa.Table:
+        return self.sinks.recall(self, window)
+
+    @staticmethod
+    def _said(bench: Bench, entry: Entry) -> tuple[Label | None, Effect | None]:
+        """Apply what somebody said; the verdict and its effect, None where it was none."""
+        kind, body = entry.operation.kind, entry.operation.body
+        if kind is Kind.VERDICT:
+            return bench.judge(body, entry.received_us)
+        if kind is Kind.REVERT:
+            return bench.revert(body)
         if kind is Kind.EXCEPTION:
             bench.exempt(body)
         elif kind is Kind.LIFT:
             bench.lift(body)
-        return nothing
+        return None, None
 
+    # ---------------------------------------------------------------- models
+
+    def _change_models(self, entry: Entry) -> None:
+        kind, body = entry.operation.kind, entry.operation.body
+        if kind is Kind.MODEL_SHADOW:
+            self._stand_beside(decoded(body, Shadow), entry.received_us)
+            return
+        digest = decoded(body, Change).digest
+        if self.second is None or self.second.mark.digest != digest:
+            return  # what stood beside has changed since it was asked for
+        if kind is Kind.MODEL_SWAP:
+            self._swap(self.second, entry.received_us)
+        else:
+            self.second = None
+
+    def _stand_beside(self, order: Shadow, received_us: int) -> None:
+        """A prepared model scores and learns from here on, instead of one that did."""
+        try:
+            detector = self.sinks.prepared(order.place)
+        except StateError as error:
+            # the model that serves needs it for nothing; whoever asked for it sees that it is not there
+            log.error("%s does not stand beside what serves %s: %s", order.mark, self.tenant, error)
+            return
+        detector.share_door(self.detector)
+        self._as_set(detector)
+        self.second = joining(
+            order,
+            detector,
+            self.labels,
+            self.past,
+            self.detector.feedback,
+            lambda number: self.sinks.behind(self, number),
+            self._recall,
+            received_us,
+        )
+
+    def _swap(self, second: Beside, received_us: int) -> None:
+        """The two change places. People keep what they were given: incidents, and what was raised."""
+        self.sinks.renumbering(self)
+        entities = second.translator(self.detector).entities()
+        self.buffer.rewrite(second.translator(self.detector).batch)
+        self.incidents.renumber(entities)
+        second.detector.alerts.adopt(self.detector.alerts, entities)
+        second.detector.watcher, self.detector.watcher = self.detector.watcher, Watcher()
+        former = Beside(self.model, self.detector, self.labels, self.past, received_us, has_served=True)
+        former.report = second.report
+        self.model, self.detector = second.mark, second.detector
+        self.labels, self.past = second.labels, second.past
+        self.second = former
+        self._reader = self.detector.reader()
+        self._ranker_digest = (-1, "")
+
+    # ---------------------------------------------------------------- taking in
     def _unlearn(self, entry: Entry) -> TakenBack:
         return unlearn(
             self.detector,
             entry.operation.body,
             self.past,
             self.learned_count,
-            lambda window: self.sinks.recall(self, window),
+            self._recall,
             self.labels.without_kept_out,
         )
 
@@ -356,11 +446,15 @@ class TenantState:
         )
         self._answers.take(events.tag, rows, scores.held, self.detector.channels.all)
         self.sinks.scored(self, events.batch, scores, rows)
+        if self.second is not None:
+            self.second.score(events.batch, self.detector)
         now = self.detector.activity.today
         if today not in (-1, now):
             frame = self.detector.entity_days(self.tenant)
             before = frame["day"].to_numpy("datetime64[D]").astype(np.int64) < now
             self.sinks.closed(self.tenant, now, frame[before])
+            if self.second is not None:
+                self.second.day_closes(self.tenant, frame, now)
             self.detector.days.forget(now)
 
     # ---------------------------------------------------------------- reading
@@ -413,6 +507,9 @@ class TenantState:
         waiting, waiting_settings = self.buffer.export()
         arrays |= {PREFIX + name: array for name, array in waiting.items()}
         arrays |= self.incidents.export()
+        if self.second is not None:
+            second_arrays, settings["second"] = self.second.export()
+            arrays |= second_arrays
         settings["service"] = {
             "tenant": self.tenant,
             "position": self.position,
@@ -423,6 +520,7 @@ class TenantState:
             **self.labels.export(),
             "evicted": self.evicted,
             "house_due": self.house_due,
+            "model": msgspec.to_builtins(self.model),
         }
         return arrays, settings
 
@@ -455,6 +553,11 @@ class TenantState:
             state.house_due = int(own.get("house_due", 0))
             state.labels = Labels(own)
             state.incidents = Incidents.restored(state.tenant, arrays)
+            state.model = Mark(**own.get("model", {}))
+            if "second" in exported:
+                state.second = Beside.restored(arrays, exported["second"], state.tenant, geo)
+                state.second.detector.share_door(state.detector)
+                state._as_set(state.second.detector)
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(
                 f"the state of {state.tenant} lacks or contradicts a part ({error!r})"
@@ -465,9 +568,10 @@ class TenantState:
 def digest_of(arrays: dict[str, np.ndarray], settings: dict[str, Any]) -> str:
     """SHA-256 of an exported state."""
     state = hashlib.sha256()
-    ids = len(arrays["entity_kind"])
     for name in sorted(arrays):
-        array = arrays[name][:ids] if name.startswith(GROWN_BY_ID) else arrays[name]
+        array, prefix = arrays[name], SECOND if name.startswith(SECOND) else ""
+        if name.removeprefix(prefix).startswith(GROWN_BY_ID):
+            array = array[: len(arrays[f"{prefix}entity_kind"])]
         state.update(f"{name} {array.dtype} {array.shape}\0".encode())
         state.update(np.ascontiguousarray(array).tobytes())
     state.update(msgspec.json.encode(settings, order="deterministic"))

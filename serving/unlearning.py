@@ -10,17 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.behaviours import ENTITY_KINDS
 from features.errors import InputError, StateError
 from serving.days import DAY_US
-from serving.learned import TakenBack, Window, take_back
+from serving.learned import NUMBERED, TakenBack, Window, take_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import pyarrow as pa
 
     from models.detector import Detector
 
@@ -110,6 +109,15 @@ class Past:
                 gone = pc.and_(window.mask(rows), pc.less(rows["number"], number))
                 rows = rows.filter(pc.invert(gone))
         return rows
+
+    def taken(self, recall: Callable[[Window], pa.Table]) -> pa.Table:
+        """Rows (NUMBERED) of all that was taken back, some perhaps twice. recall: as in `unlearn`."""
+        parts = [recall(window) for window, _, _ in self._done]
+        numbers = [number for _, number, _ in self._done]
+        gone = [
+            rows.filter(pc.less(rows["number"], number)) for rows, number in zip(parts, numbers, strict=True)
+        ]
+        return pa.concat_tables([NUMBERED.empty_table(), *(rows.cast(NUMBERED) for rows in gone)])
 
     def add(self, window: Window, number: int, oldest_us: int, verdict: str = "") -> None:
         """Note a window; those that no later one can reach are forgotten."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from features.columns import Batch, concatenated
 from features.errors import StateError
 from features.interner import StringTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NEVER = -(1 << 62)
 
@@ -127,6 +131,10 @@ class WatermarkBuffer:
         self._count -= len(out)
         self.released_us = max(self.released_us, int(out.batch.time_us[-1]))
         return out
+
+    def rewrite(self, change: Callable[[Batch], Batch]) -> None:
+        """Put other ids in the place of those of the events that wait."""
+        self._parts = [Waiting(change(part.batch), part.uids, part.tag) for part in self._parts]
 
     def export(self) -> tuple[dict[str, np.ndarray], dict[str, int]]:
         """Arrays and settings of a checkpoint."""

@@ -23,6 +23,8 @@ COMMANDS = {
     "tune": "Look for values of a run file that find more planted campaigns.",
     "promote": "Let a challenger take the champion's place if it is no worse.",
     "rollback": "Make the former champion the champion again.",
+    "labels": "Write analysts' verdicts as a data set.",
+    "retrain": "Fit weights of evidence to analysts' verdicts, and register them if they help.",
     "drift": "Compare recent events with those a model was trained on.",
     "models": "List, show and fetch registered models.",
     "serve": "Take events over HTTP and syslog, and answer questions about them.",
@@ -90,3 +92,7 @@ def main(arguments: list[str] | None = None) -> Any:
         click.echo(f"habitus: {error}", err=True)
         sys.exit(1)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

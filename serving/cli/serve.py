@@ -33,6 +33,8 @@ class Options:
     notify_allow: str = ""
     quota: str = ""
     tenant_quota: tuple[str, ...] = ()
+    models: str = ""
+    follow: tuple[str, ...] = ()
     public_url: str = ""
     oidc_issuer: str = ""
     oidc_client_id: str = ""
@@ -75,6 +77,12 @@ class Options:
     metavar="TENANT=RATE[:BURST[:ENTITIES[:VERDICTS]]]",
     help="Of one; can be repeated.",
 )
+@click.option(
+    "--models", default="", metavar="REGISTRY", help="Serve the champions of this registry: folder or URL."
+)
+@click.option(
+    "--follow", multiple=True, metavar="TENANT=MODEL", help="A model of another name; can be repeated."
+)
 @click.option("--public-url", default="", help="https://... as browsers reach the console through a proxy.")
 @click.option("--oidc-issuer", default="", help="OpenID provider for the console; needs --public-url.")
 @click.option("--oidc-client-id", default="", help="As registered there; secret: HABITUS_OIDC_CLIENT_SECRET.")
@@ -108,6 +116,8 @@ def run(options: Options) -> None:
         notify_allow=options.notify_allow,
         quota=options.quota,
         tenant_quotas=",".join(options.tenant_quota),
+        models=options.models,
+        follow=",".join(options.follow),
         public_url=options.public_url,
         oidc_issuer=options.oidc_issuer,
         oidc_client_id=options.oidc_client_id,

@@ -115,8 +115,18 @@ PATHS: dict[str, dict[str, Any]] = {
     },
     "/v1/models": _get(
         "What the scores are made with, the budget by day, and what verdicts say",
-        description="What is not known is null.",
+        description="What is not known is null. beside: the second model, and where it differs.",
     ),
+    "/v1/models/{action}": {
+        "post": {
+            "summary": "Promote the challenger, or bring the former champion back",
+            "description": "A promotion replays recent history first; what came of it is at /v1/models under"
+            " registry.job.",
+            "parameters": [in_path("action", {"type": "string", "enum": ["promote", "rollback"]})],
+            "requestBody": {"required": True, "content": {"application/json": {"schema": ref("ModelAct")}}},
+            "responses": {"202": json_answer("It has begun", _OBJECT), **_REFUSED},
+        }
+    },
 }
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -139,6 +149,12 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "pseudonym": {**_TEXT, "pattern": "^user-[0-9a-f]{12}$"},
             "reason": {**_TEXT, "minLength": 1, "maxLength": 2000},
         },
+    },
+    "ModelAct": {
+        "type": "object",
+        "required": ["reason"],
+        "additionalProperties": False,
+        "properties": {"reason": {**_TEXT, "minLength": 1, "maxLength": 2000}},
     },
     "Retry": {
         "type": "object",

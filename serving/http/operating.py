@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from starlette.routing import Route
@@ -13,7 +13,7 @@ from serving import modelling, operations
 from serving.audit import Deed
 from serving.http import parts
 from serving.http.ports import CORE
-from serving.http.roles import MAY_JUDGE, MAY_READ
+from serving.http.roles import MAY_JUDGE, MAY_PROMOTE, MAY_READ
 from serving.operations import MOST_AT_ONCE
 
 if TYPE_CHECKING:
@@ -40,7 +40,14 @@ def routes() -> list[Route]:
         Route("/v1/quarantine/retry", _retry_many, methods=["POST"]),
         Route("/v1/quarantine/{record_id}/retry", _retry, methods=["POST"]),
         Route("/v1/models", _models, methods=["GET"]),
+        Route("/v1/models/{action:str}", _act, methods=["POST"]),
     ]
+
+
+class ActBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Why a model is promoted or rolled back; for the audit log."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 
 
 async def _operations(request: Request) -> Response:
@@ -100,4 +107,33 @@ async def _models(request: Request) -> Response:
     tenant = caller.tenant
     running = await asyncio.wrap_future(core.ask(lambda: modelling.running(core.state_of(tenant))))
     said = await asyncio.to_thread(modelling.said, core.database, tenant)
-    return parts.json({**running, **said})
+    follower = core.follower
+    if follower is None:
+        about: dict[str, Any] = {"registry": None, "champion": None, "challenger": None, "actions": []}
+    else:
+        registry = await asyncio.to_thread(follower.status, tenant)
+        named = registry["aliases"]
+        about = {
+            "registry": registry,
+            "champion": named.get("champion"),
+            "challenger": named.get("challenger"),
+            "actions": [
+                action
+                for action, alias in (("promote", "challenger"), ("rollback", "champion"))
+                if alias in named
+            ],
+        }
+    return parts.json({**running, **said, **about})
+
+
+async def _act(request: Request) -> Response:
+    given = await parts.body(request, ActBody)
+    caller = parts.allowed(request, MAY_PROMOTE)
+    follower = request.scope[CORE].follower
+    if follower is None:
+        raise InputError("no registry is followed: start the service with --models")
+    action = request.path_params["action"]
+    model = follower.model_of(caller.tenant)
+    deed = Deed(caller.key_id, f"model.{action}", model, caller.role, {"reason": given.reason})
+    job = await asyncio.to_thread(follower.actions.begin, caller.tenant, model, action, deed)
+    return parts.json(job._asdict(), status=202)

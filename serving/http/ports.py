@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from serving.audit import Deed
+    from serving.following.follower import Follower
     from serving.keys import KeyInfo
     from serving.store.database import Database
     from serving.submission import Receipt, Submission
@@ -60,6 +61,8 @@ class Reads(Protocol):
 
 class Acts(Reads, Judges, Protocol):
     """Changes what was learned."""
+
+    follower: Follower | None
 
     async def unlearn(
         self, tenant: str, kind: str, name: str, from_us: int, to_us: int, actor: Deed, verdict: str = ""

@@ -12,6 +12,8 @@ MAY_TRY = ANYBODY
 """Scores events without learning from them."""
 MAY_JUDGE = frozenset({Role.ANALYST, Role.SCIENTIST, Role.ADMIN})
 """Says what was an incident, and so what is to be unlearned."""
+MAY_PROMOTE = frozenset({Role.SCIENTIST, Role.ADMIN})
+"""Says which model serves."""
 MAY_ADMINISTER = frozenset({Role.ADMIN})
 """Makes and revokes keys, and reads who did what."""
 MAY_READ = frozenset({Role.ANALYST, Role.SCIENTIST, Role.ADMIN})

@@ -52,6 +52,9 @@ class Settings:
     quota, tenant_quotas
         RATE[:BURST[:ENTITIES]] of any tenant, and TENANT=RATE[:BURST[:ENTITIES]] of some, with commas; see
         `serving.quota`.
+    models, follow
+        Registry whose champions serve (a folder, or the URL of an MLflow server), "" for none; and
+        TENANT=MODEL of tenants whose model has another name than they, with commas.
     public_url
         https://... as browsers reach the console, for example through a proxy that has the certificate.
     oidc_issuer, oidc_client_id, oidc_client_secret, oidc_name, oidc_claim
@@ -75,6 +78,8 @@ class Settings:
     notify_allow: str = ""
     quota: str = ""
     tenant_quotas: str = ""
+    models: str = ""
+    follow: str = ""
     public_url: str = ""
     oidc_issuer: str = ""
     oidc_client_id: str = ""
@@ -97,6 +102,8 @@ class Settings:
         Network.parsed(self.notify_allow)
         Quota.parsed(self.quota)
         parsed_by_tenant(self.tenant_quotas)
+        if self.followed() and not self.models:
+            raise InputError("--follow needs --models: the registry that knows the model")
         if self.public_url:
             checked_url(self.public_url)
         self.oidc()
@@ -110,6 +117,16 @@ class Settings:
     def is_secure(self) -> bool:
         """Whether browsers reach the console by TLS only: ours, or that of a proxy."""
         return self.is_encrypted or self.public_url.startswith("https://")
+
+    def followed(self) -> dict[str, str]:
+        """Names of models by tenant; InputError when what was given does not do."""
+        found: dict[str, str] = {}
+        for text in filter(None, (part.strip() for part in self.follow.split(","))):
+            tenant, separator, name = text.partition("=")
+            if not separator or not name or tenant in found:
+                raise InputError(f"{text[:80]!r}: give TENANT=MODEL, once a tenant, with commas")
+            found[tenant] = name
+        return found
 
     def oidc(self) -> OidcSettings | None:
         """The OpenID provider, None without one; InputError when what was given does not do."""

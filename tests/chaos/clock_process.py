@@ -52,7 +52,8 @@ def main() -> None:
             steps.append(step(core, number))
         ledger = core.metrics()["tenants"][TENANT]
     # after the end: a thread that failed on the way there has written nothing
-    os.write(1, json.dumps({"steps": steps, "ledger": ledger, "failed": core._status.failed}).encode() + b"\n")
+    told = {"steps": steps, "ledger": ledger, "failed": core._status.failed}
+    os.write(1, json.dumps(told).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The registry's champion serves, its challenger is scored beside it: what is journalled, and who asks."""

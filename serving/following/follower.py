@@ -26,6 +26,7 @@ from serving.following.preparing import Order, Prepared
 from serving.following.steps import Act, Standing, next_step
 from serving.following.watching import Seen
 from serving.journal import Kind, Operation
+from training.fit import microseconds
 from training.manifest import MANIFEST, decoded
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Follower:
             metrics = {}
         return {
             **msgspec.to_builtins(mark),
-            "trained": mark.trained_until,
+            "trained": microseconds(mark.trained_until) // 1000 if mark.trained_until else None,
             "metrics": {name: value for name, value in metrics.items() if value is not None},
         }
 

@@ -142,6 +142,39 @@ class Office(Stories):
             },
             "feedback": {"verdicts": 62, "exceptions": 5, "held": 118, "remembered": 31, "days_changed": 44},
             "actions": ["promote", "rollback"],
+            "registry": {
+                "model": "ranker",
+                "doing": "",
+                "trouble": "",
+                "refused": {"77aa01c2d3e4f506": self.word("does not match its checksum")},
+                "job": {"action": "promote", "state": "refused", "text": self.word("ap fell"), "began": 0.0},
+            },
+            "beside": {
+                "name": "ranker-13",
+                "version": 13,
+                "digest": "c01d77aa3e19",
+                "has_served": False,
+                "days": [
+                    {
+                        "day": day_of(self.now_ms - back * DAY_MS),
+                        "overlap": 0.93,
+                        "top": 0.8,
+                        "alerts": {"both": 7, "serving": 1, "beside": 2},
+                        "only": {
+                            "serving": [],
+                            "beside": [
+                                {
+                                    "entity_kind": "user",
+                                    "entity": self.word("ACME\\lea"),
+                                    "risk": {"serving": None, "beside": 8.4},
+                                    "reason": self.word("used host srv-17"),
+                                }
+                            ],
+                        },
+                    }
+                    for back in (2, 1)
+                ],
+            },
         }
 
     def operations(self) -> dict[str, Any]:

@@ -85,7 +85,9 @@ def test_only_admins_are_shown_keys_accounts_and_the_audit_log(window: Window, t
         there.get_by_role("button", name="Promote").click()
         there.get_by_label("Reason").fill("better recall")
         there.get_by_role("button", name="Promote the challenger").click()
-        expect(there.locator(".toast")).to_contain_text("Done")
+        expect(there.locator(".toast")).to_contain_text("It has begun")
+        expect(there.get_by_role("heading", name="Beside: ranker-13 13")).to_be_visible()
+        expect(there.locator("main")).to_contain_text("ap fell")
 
 
 def test_a_session_that_ended_leads_back_to_the_same_place(window: Window, double: Double) -> None:

@@ -6,6 +6,8 @@ import { may } from "../lib/words.js";
 import { dialog, empty, into, panel, table } from "../lib/ui.js";
 import { calibration } from "../charts/line.js";
 
+const LOOK_MS = 2000;
+
 class ModelsPage {
   constructor(app, signal) {
     Object.assign(this, { app, signal, title: "Models" });
@@ -24,7 +26,8 @@ class ModelsPage {
       does("rollback") && h("button", { type: "button", onclick: () => this.act("rollback", "Bring back the champion before", "What served before the present champion will score from now on.") }, "Roll back")];
     return h("div", { class: "stack" },
       h("div", { class: "cols" }, panel("Champion", { hint: "serves", actions: h("div", { class: "inline" }, buttons) }, this.card(found.champion ?? found.active)),
-        panel("Challenger", { hint: "scores in the shadow" }, found.challenger ? this.card(found.challenger, found.champion) : empty("None. A training run that passes the gate appears here."))),
+        panel("Challenger", { hint: "scores in the shadow" }, found.challenger ? this.card(found.challenger, found.champion) : empty("None. A training run that registers a model appears here."))),
+      following(found.registry), found.beside && panel(`Beside: ${called(found.beside)}`, { hint: found.beside.has_served ? "served before, and goes on learning: a rollback is exact" : "scores every event, raises nothing" }, differences(found.beside.days)),
       h("div", { class: "cols" }, panel("Calibration", {}, found.calibration?.nominal?.length ? calibration(found.calibration) : empty("Not measured yet: it needs a few days of scores.")),
         h("div", { class: "stack" }, panel("Precision by channel", { hint: "of what was judged" }, precision(found.precision_by_channel)),
           panel("What feedback changed", {}, facts(found.feedback)))),
@@ -48,15 +51,54 @@ class ModelsPage {
       try {
         await this.app.api.post(`/v1/models/${what}`, { reason: reason.value.trim() });
         close();
-        this.app.toasts.show("Done.");
-        this.load();
+        this.app.toasts.show("It has begun; what comes of it is shown here.");
+        this.follow();
       } catch (error) {
         this.app.toasts.fail(error);
       }
     } }, h("p", { class: "hint" }, words), reason, h("footer", null, h("button", { type: "button", onclick: close }, "Cancel"), h("button", { type: "submit", class: "primary" }, title))));
   }
 
-  close() { fill(this.place); }
+  /** Look again while something is under way. */
+  async follow() {
+    try {
+      const found = await this.app.api.get("/v1/models", { signal: this.signal });
+      fill(this.place, this.show(found));
+      if (found.registry?.job?.state === "running" || found.registry?.doing) this.timer = setTimeout(() => this.follow(), LOOK_MS);
+    } catch (error) {
+      if (error.name !== "AbortError") this.app.toasts.fail(error);
+    }
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    fill(this.place);
+  }
+}
+
+function called(model) {
+  return model.digest ? `${plain(model.name)} ${plain(model.version)}` : "the model of its own events";
+}
+
+/** What is being done about the registry's wishes, and why not. */
+function following(registry) {
+  if (!registry) return null;
+  const refused = Object.entries(registry.refused ?? {});
+  const said = [registry.doing && h("p", null, `Under way: ${plain(registry.doing)}`), registry.trouble && h("p", { class: "note" }, `The registry does not answer: ${plain(registry.trouble)}`),
+    ...refused.map(([digest, why]) => h("p", { class: "note" }, h("code", null, plain(digest)), ` is not used: ${plain(why)}`)),
+    registry.job && h("p", null, `${plain(registry.job.action)}: ${plain(registry.job.state)}`), registry.job?.text && h("pre", { tabindex: "0" }, plain(registry.job.text))].filter(Boolean);
+  return panel("Registry", { hint: `follows the model ${plain(registry.model)}` }, said.length ? said : empty("Everything is as the registry says."));
+}
+
+/** Where the two models differ, the newest day first. */
+function differences(days) {
+  const rows = [...(days ?? [])].reverse();
+  if (!rows.length) return empty("The first day that both have scored is not over yet.");
+  const only = rows.flatMap((row) => ["serving", "beside"].flatMap((which) => (row.only?.[which] ?? []).map((one) => ({ day: row.day, which, ...one }))));
+  return [table("Days", [["Day", (row) => plain(row.day), "nowrap"], ["First ten in common", (row) => percent(row.top)], ["Rankings alike", (row) => percent(row.overlap)],
+    ["Alerts of both", (row) => count(row.alerts.both), "num"], ["Only what serves", (row) => count(row.alerts.serving), "num"], ["Only the other", (row) => count(row.alerts.beside), "num"]], rows),
+  only.length > 0 && table("Alerts of one alone", [["Day", (row) => plain(row.day), "nowrap"], ["Raised by", (row) => (row.which === "serving" ? "what serves" : "the other")], ["Entity", (row) => plain(row.entity)],
+    ["Risk", (row) => `${fixed(row.risk.serving ?? NaN)} / ${fixed(row.risk.beside ?? NaN)}`, "nowrap"], ["Why", (row) => plain(row.reason)]], only)];
 }
 
 /** Three digits that say something. */

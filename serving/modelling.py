@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import zstandard
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from models.detector import Detector
 from serving import soc
 from serving.days import DAY_US, day_of
 from serving.queries import RECEIPT_BYTES
-from serving.store.tables import exceptions, receipts, verdicts
+from serving.store.tables import entity_days, exceptions, receipts, verdicts
+from training.pedb.protocol import RATES
+from training.stability import LEAST_EXPECTED
 
 if TYPE_CHECKING:
     from serving.store.database import Database
     from serving.tenant import TenantState
+
+
+CALIBRATED_DAYS = 28
+"""Days that tail probabilities are counted over."""
 
 
 class Lag(NamedTuple):
@@ -40,8 +47,7 @@ def lag_seconds(state: TenantState) -> Lag:
 def running(state: TenantState) -> dict[str, Any]:
     """What is active now, on the engine's thread, O(1). What is not known is None.
 
-    calibration: alerts that were allowed and that came, by closed day. The budget is what the tail
-    probabilities are held to (`models.budget`).
+    budget_by_day: alerts that were allowed and that came, by closed day (`models.budget`).
     """
     detector = state.detector
     past = detector.alerts.controller.export()[0]["days"].tolist()
@@ -57,7 +63,7 @@ def running(state: TenantState) -> dict[str, Any]:
             "settled": detector.alerts.controller.settled,
         },
         "beside": beside(state),
-        "calibration": {
+        "budget_by_day": {
             "days": [day_of(row[0]).isoformat() for row in past],
             "nominal": [row[1] for row in past],
             "realised": [row[2] for row in past],
@@ -84,9 +90,35 @@ def beside(state: TenantState) -> dict[str, Any] | None:
     }
 
 
+def calibration(database: Database, tenant: str) -> dict[str, Any] | None:
+    """Share of the users' and hosts' closed days whose risk stated a tail probability exp(-risk) of at most
+    nominal, over the newest `CALIBRATED_DAYS`; only nominal rates that promise `LEAST_EXPECTED` days, None
+    without any. As `training.stability.realised_rates`, counted by the store.
+    """
+    c = entity_days.c
+    with database.read() as connection:
+        newest = connection.execute(select(func.max(c.day)).where(c.tenant == tenant)).scalar()
+        if newest is None:
+            return None
+        counts = connection.execute(
+            select(func.count(), *(func.sum(case((c.risk >= -math.log(rate), 1), else_=0)) for rate in RATES))
+            .where(c.tenant == tenant, c.day > newest - CALIBRATED_DAYS)
+            .where(c.entity_kind.in_(("user", "host")))
+        ).one()
+    total, below = counts[0], counts[1:]
+    kept = [
+        (rate, int(found) / total)
+        for rate, found in zip(RATES, below, strict=True)
+        if rate * total >= LEAST_EXPECTED
+    ]
+    if not kept:
+        return None
+    return {"nominal": [rate for rate, _ in kept], "realised": [share for _, share in kept], "days": total}
+
+
 def said(database: Database, tenant: str) -> dict[str, Any]:
     """What verdicts and exceptions say, of the last 30 days by the service's clock; versions of what ranked
-    last, from the newest receipt.
+    last, from the newest receipt; how far stated tail probabilities came true.
     """
     now_us = time.time_ns() // 1000
     since_us = now_us - soc.DEFAULT_DAYS * DAY_US
@@ -109,6 +141,7 @@ def said(database: Database, tenant: str) -> dict[str, Any]:
         body = zstandard.ZstdDecompressor().decompress(bytes(newest), max_output_size=RECEIPT_BYTES)
         ranked = msgspec.json.decode(body)["versions"]
     return {
+        "calibration": calibration(database, tenant),
         "ranked_with": ranked,
         "precision": numbers["precision"],
         "precision_by_channel": numbers["precision_by_channel"],

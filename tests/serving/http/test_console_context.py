@@ -16,6 +16,7 @@ from serving.http.app import Front
 from serving.http.reading import application
 from serving.http.settings import Settings
 from serving.keys import Keys, Role
+from serving.modelling import calibration
 from tests.durable_events import CALM, START_MS, lines, submission
 
 DAY_MS = 86_400_000
@@ -267,5 +268,29 @@ def test_models_tell_what_is_known_and_null_for_the_rest(desk):
     assert told["active"]["events"] > 0
     assert told["ranked_with"]["ranker"]
     assert told["champion"] is None
-    calibration = told["calibration"]
-    assert len(calibration["nominal"]) == len(calibration["realised"]) == len(calibration["days"]) >= 3
+    budget = told["budget_by_day"]
+    assert len(budget["nominal"]) == len(budget["realised"]) == len(budget["days"]) >= 3
+
+
+def test_calibration_counts_closed_days_of_users_and_hosts(desk):
+    import math
+
+    from sqlalchemy import insert
+
+    from serving.store import tables
+
+    rows = [
+        {"tenant": "initech", "day": 20_000 + n % 20, "entity_kind": "user" if n % 2 else "host",
+         "entity": f"e{n}", "closed_on": 20_020, "risk": -math.log((n + 0.5) / 400), "alert": False,
+         "n_events": 1, "reasons": "[]", "alerted_us": None, "entity_risk": None}
+        for n in range(400)
+    ]  # fmt: skip
+    rows += [{**rows[0], "entity_kind": "src_ip", "entity": f"a{n}", "risk": 50.0} for n in range(100)]
+    rows += [{**rows[0], "day": 19_000, "entity": f"old{n}", "risk": 50.0} for n in range(100)]
+    with desk.core.database.write() as connection:
+        connection.execute(insert(tables.entity_days), rows)
+    found = calibration(desk.core.database, "initech")
+    assert found["days"] == 400
+    assert found["nominal"][0] == 0.1
+    assert found["realised"] == pytest.approx(found["nominal"], abs=1 / 400)
+    assert calibration(desk.core.database, "nobody") is None

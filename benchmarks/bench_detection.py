@@ -3,6 +3,7 @@ detectors in one run on the same entity-days.
 
     python -m benchmarks.bench_detection [--users 250] [--days 42] [--seeds 1,2,3,4,5] [--jobs 2]
         [--work out/detection] [--docs docs] [--only habitus,peers,rankings,ablations] [--final]
+        [--other out/detection-50/detection.json ...]
 
 Each organisation is simulated once and each method judged once; results are kept in the work folder and used
 again as long as neither the code that made them nor what it was given has changed, so a run that was stopped
@@ -27,6 +28,7 @@ import numpy as np
 from benchmarks.ablations import RANKINGS, VARIANTS
 from benchmarks.detection_page import write_page
 from features.kernel_cache import use_user_cache
+from models.risk import Budget
 from serving import evaluation
 from training.pedb.held_out import allowed, held_out
 from training.pedb.outcome import Outcome, judge
@@ -34,6 +36,7 @@ from training.pedb.protocol import Protocol
 from training.pedb.ranking import perfect, ranking_of
 from training.pedb.supervised import supervised_scores
 from training.pedb.vectors import DayMatrix
+from training.stability import budget_ratios
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -243,6 +246,16 @@ def supervised(jobs: list[Job]) -> list[Outcome]:
     return found
 
 
+def budget_weeks(jobs: list[Job]) -> list[tuple[str, float, float]]:
+    """Least and most of realised over allowed alerts in any seven days, by organisation, warm-up included."""
+    found = []
+    for job in jobs:
+        ratios = budget_ratios(organisation(job, {}).days, Budget())
+        if ratios is not None:
+            found.append((f"seed {job.seed}, {job.users} users", *ratios))
+    return found
+
+
 def best_peer(methods: dict[str, list[Outcome]], peers: list[str], protocol: Protocol) -> str | None:
     """The peer with the highest mean recall at the reference budget; the first of equals."""
     from training.pedb.metrics import campaign_recall
@@ -273,6 +286,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("out/detection"))
     parser.add_argument("--docs", type=Path, help="folder for detection.md and its pictures, e.g. docs")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}, ablations")
+    parser.add_argument("--other", type=Path, nargs="*", default=[], help="detection.json of other runs")
     parser.add_argument("--final", action="store_true", help="look at what is held out")
     return parser.parse_args(arguments)
 
@@ -328,6 +342,8 @@ def main(arguments: list[str] | None = None) -> dict[str, list[Outcome]]:
             docs=options.docs,
             about=f"{len(options.seeds)} seeds, {sizes} users, {options.days} days",
             held_out=kept_out,
+            weeks=budget_weeks(jobs),
+            others=options.other,
         )
     )
     return methods

@@ -48,10 +48,14 @@ def write_page(
     docs: Path | None,
     about: str,
     held_out: Sequence[str],
+    weeks: Sequence[tuple[str, float, float]] = (),
+    others: Sequence[Path] = (),
 ) -> str:
     """Write detection.json to the work folder, page and pictures to docs if given (else pictures to work).
 
-    Returns the page. The first method is ours. best: the peer that ours is compared with.
+    Returns the page. The first method is ours. best: the peer that ours is compared with. weeks: least and
+    most of realised over allowed alerts in any seven days, by organisation. others: detection.json of other
+    runs.
     """
     summaries = {name: report.summarise(outcomes, protocol) for name, outcomes in methods.items()}
     ours = next(iter(methods))
@@ -71,6 +75,7 @@ def write_page(
     ):
         (images / f"detection-{name}.svg").write_text(text, "utf-8")
     page = _page(methods, summaries, peers, ablations, best, protocol, about, held_out)
+    page += _weeks(weeks) + _others(others, protocol)
     if docs is not None:
         (docs / "detection.md").write_text(page, "utf-8")
     return page
@@ -142,6 +147,42 @@ def _page(
         ]
     parts += ["## Appendix: ROC AUC\n", report.markdown(_auc(summaries)), ""]
     return "\n".join(parts)
+
+
+def _weeks(weeks: Sequence[tuple[str, float, float]]) -> str:
+    if not weeks:
+        return ""
+    rows = [
+        ["organisation", "least", "most"],
+        *([name, f"{low:.2f}", f"{high:.2f}"] for name, low, high in weeks),
+    ]
+    return (
+        "\n## Alerts and their budget\n\nAlerts raised over alerts allowed, in any seven days in a row of the"
+        f" whole run, the first included; 1 is as asked for.\n\n{report.markdown(rows)}\n"
+    )
+
+
+def _others(others: Sequence[Path], protocol: Protocol) -> str:
+    """A line for ours and one for the best peer of each other run."""
+    if not others:
+        return ""
+    names = [f"recall@{protocol.budgets[0]}", f"recall@{protocol.reference}", "recall@20", "ap"]
+    rows = [["run", "campaigns", "method", *names]]
+    for path in others:
+        run = json.loads(path.read_bytes())
+        by_name = {one["method"]: one for one in run["methods"]}
+        ours = run["methods"][0]["method"]
+        for name in (ours, run["best_peer"]):
+            if name is not None:
+                one = by_name[name]
+                figures = [_with_interval(one["figures"][figure]) for figure in names]
+                rows.append([run["about"], str(one["campaigns"]), name, *figures])
+    said = f"With the best peer of each at {protocol.reference} a day."
+    return f"\n## Other runs\n\n{said}\n\n{report.markdown(rows)}\n"
+
+
+def _with_interval(figure: Mapping[str, float]) -> str:
+    return f"{figure['value']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
 
 
 def _rows(summaries: Mapping[str, Summary], names: Sequence[str], protocol: Protocol) -> list[list[str]]:

@@ -22,7 +22,7 @@ import numpy as np
 from features.behaviours import ENTITY_KINDS
 from features.entities import GROUP
 from features.errors import InputError
-from features.pairs import Pairs, entity_pairs
+from features.pairs import Pairs, entity_pairs, placed
 from features.regroup import move
 from models.clustering import LEAST_MEMBERS, numbered
 
@@ -240,20 +240,24 @@ def _numbers(baselines: Baselines, entity_kind: str) -> np.ndarray:
 def _points(
     baselines: Baselines, entity_kind: str, free: np.ndarray, staying: Iterable[int], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Entities known well enough (ids ascending) and a unit vector each, float64 (n, up to DIMENSIONS)."""
+    """Entities known well enough (ids, in an order of names) and a unit vector each, float64 (n, up to
+    DIMENSIONS).
+    """
     pairs = entity_pairs(baselines, _numbers(baselines, entity_kind))
-    pairs = pairs.take(free[pairs.entity])
+    found = placed(baselines, pairs.take(free[pairs.entity]))
+    pairs = found.pairs
     entities, row, values_of = np.unique(pairs.entity, return_inverse=True, return_counts=True)
     events = np.bincount(row, pairs.weight, len(entities))
-    needed = np.where(np.isin(entities, np.array(sorted(staying), np.int64)), 0.5, 1.0)
+    ids = found.entities[entities]
+    needed = np.where(np.isin(ids, np.array(sorted(staying), np.int64)), 0.5, 1.0)
     known = (events >= needed * LEAST_EVENTS) & (values_of >= needed * LEAST_VALUES)
     if known.sum() < 2 * LEAST_MEMBERS:
-        return entities[:0], np.zeros((0, 1))
+        return ids[:0], np.zeros((0, 1))
     vectors = _vectors(pairs.take(known[row]), entities[known])
     points = _reduced(vectors, rng)
     length = np.sqrt((points**2).sum(axis=1))
     told = length > 1e-9  # what nobody shares says nothing of who is alike
-    return entities[known][told], points[told] / length[told, None]
+    return ids[known][told], points[told] / length[told, None]
 
 
 def _vectors(pairs: Pairs, entities: np.ndarray) -> Any:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from features.behaviours import ENTITY_KINDS
-from features.pairs import Pairs, behaviour_numbers, entity_pairs
+from features.pairs import Pairs, behaviour_numbers, entity_pairs, placed
 from models.links import LINKS, LinkModel, ratios
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ DOUBT_PAIRS = 5.0
 
 class _Matrix(NamedTuple):
     """Pairs of one kind of entity: row and column (int64) and decayed events (float64) of each, the ids of
-    rows (ascending) and the keys link << 32 | value of columns (ascending).
+    rows (ascending) and the keys link << 32 | value of columns (ascending); ids are places, see
+    `features.pairs.Placed`.
     """
 
     row: np.ndarray
@@ -126,7 +127,8 @@ def fit(
     numbers = behaviour_numbers(baselines, LINKS)
     names = tuple(baselines.behaviours[number].name for number in numbers)
     kinds = baselines.program.kind[numbers]
-    pairs = entity_pairs(baselines, numbers, LEAST_WEIGHT)
+    found = placed(baselines, entity_pairs(baselines, numbers, LEAST_WEIGHT))
+    pairs = found.pairs
     link_of = np.full(len(baselines.behaviours), -1, np.int64)
     link_of[numbers] = np.arange(len(numbers))
     parts: list[_Kind] = []
@@ -139,8 +141,11 @@ def fit(
     calibrated = [
         _calibrated([part.held[link] for part in parts if link in part.held]) for link in range(len(numbers))
     ]
-    entities, entity_factors = _joined([(part.entities, part.left) for part in parts], rank)
-    values, value_factors = _joined([(part.values, part.right) for part in parts], rank)
+    entities, entity_factors = _joined([(found.entities[part.entities], part.left) for part in parts], rank)
+    values, value_factors = _joined(
+        [(part.values >> 32 << 32 | found.values[part.values & 0xFFFFFFFF], part.right) for part in parts],
+        rank,
+    )
     return LinkModel(
         names=names,
         behaviours=numbers,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import zstandard
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, case, func, or_, select
 
 from features.errors import InputError
 from serving import cursors
@@ -27,6 +27,8 @@ _OCSF_VERSION = "1.8.0"
 
 
 SORTS = ("day", "risk", "raised", "updated")
+LEARNING_DAYS = 7
+"""From a tenant's first day on: what is usual is not known yet, and risk is on no scale (docs/scores.md)."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -48,8 +50,11 @@ class Wanted(msgspec.Struct, frozen=True):
         Anywhere in the entity's name or in a reason, whatever the case.
     since_us
         Raised at or after this moment, microseconds UTC.
+    ids
+        Only these, None for all.
     sort
-        One of SORTS; the highest or newest first.
+        One of SORTS; the highest or newest first. By risk, what was raised while the tenant was still
+        learning comes behind everything else.
     limit
         Most rows.
     after
@@ -67,6 +72,7 @@ class Wanted(msgspec.Struct, frozen=True):
     verdict_id: int | None = None
     text: str = ""
     since_us: int | None = None
+    ids: tuple[str, ...] | None = None
     sort: str = "day"
     limit: int = 100
     after: str = ""
@@ -91,7 +97,19 @@ def find_alerts(database: Database, tenant: str, wanted: Wanted) -> Page:
     """
     with database.read() as connection:
         page, following = page_rows(connection, list(alerts.c), tenant, wanted)
-    return Page([finding(dict(row)) for row in page], following)
+        until = learning_until(connection, tenant)
+    return Page([finding(dict(row) | {"learning": row["day"] < until}) for row in page], following)
+
+
+def learning_until(connection: Connection, tenant: str) -> int:
+    """The first day (since 1970, UTC) on which a tenant is not learning any more; 0 when nothing is known of
+    it. O(1): both minima are ends of an index.
+    """
+    first = [
+        connection.execute(select(func.min(table.c.day)).where(table.c.tenant == tenant)).scalar()
+        for table in (alerts, entity_days)
+    ]
+    return min((int(day) + LEARNING_DAYS for day in first if day is not None), default=0)
 
 
 def page_rows(
@@ -99,29 +117,38 @@ def page_rows(
 ) -> tuple[Sequence[RowMapping], str | None]:
     """Rows of a page, and the cursor of the next one; errors as `find_alerts`.
 
-    columns: of the alerts, those of the order and the id among them.
+    columns: of the alerts, the id among them.
     """
-    order = _order(wanted.sort)
+    order = _order(wanted.sort, learning_until(connection, tenant) if wanted.sort == "risk" else 0)
     conditions = conditions_of(tenant, wanted)
     if wanted.after:
         values, alert_id = cursors.read(wanted.after, wanted.sort, len(order))
         conditions.append(_behind(order, [*values, alert_id]))
+    places = [column.label(f"order_{place}") for place, column in enumerate(order)]
     query = (
-        select(*columns).where(*conditions).order_by(*(column.desc() for column in order), alerts.c.alert_id)
+        select(*columns, *places)
+        .where(*conditions)
+        .order_by(*(column.desc() for column in order), alerts.c.alert_id)
     )
     rows = connection.execute(query.limit(wanted.limit + 1)).mappings().all()
     page = rows[: wanted.limit]
     following = None
     if len(rows) > len(page):
-        last = [page[-1][column.name] for column in order]
+        last = [page[-1][place.name] for place in places]
         following = cursors.written(wanted.sort, last, page[-1]["alert_id"])
     return page, following
 
 
-def _order(sort: str) -> list[Any]:
+def _order(sort: str, learning_until: int) -> list[Any]:
     """Columns of an order, each descending; the id, ascending, comes last."""
     c = alerts.c
-    known = {"day": [c.day, c.risk], "risk": [c.risk], "raised": [c.raised_us], "updated": [c.updated_us]}
+    settled = case((c.day >= learning_until, 1), else_=0)
+    known: dict[str, list[Any]] = {
+        "day": [c.day, c.risk],
+        "risk": [settled, c.risk],
+        "raised": [c.raised_us],
+        "updated": [c.updated_us],
+    }
     if sort not in known:
         raise InputError(f"sort={sort[:20]!r}: one of {', '.join(SORTS)}")
     return known[sort]
@@ -153,6 +180,8 @@ def conditions_of(tenant: str, wanted: Wanted) -> list[Any]:
     if wanted.verdict_id is not None:
         number = wanted.verdict_id
         found.append(c.verdict_id == number if number else c.verdict_id.is_(None))
+    if wanted.ids is not None:
+        found.append(c.alert_id.in_(wanted.ids))
     if wanted.since_us is not None:
         found.append(c.raised_us >= wanted.since_us)
     if wanted.text:
@@ -172,7 +201,9 @@ def find_alert(database: Database, tenant: str, alert_id: str) -> dict[str, Any]
     query = select(alerts).where(alerts.c.tenant == tenant, alerts.c.alert_id == alert_id)
     with database.read() as connection:
         row = connection.execute(query).mappings().first()
-    return None if row is None else finding(dict(row))
+        if row is None:
+            return None
+        return finding(dict(row) | {"learning": row["day"] < learning_until(connection, tenant)})
 
 
 def find_receipt(database: Database, tenant: str, alert_id: str) -> bytes | None:
@@ -225,6 +256,7 @@ def finding(row: dict[str, Any]) -> dict[str, Any]:
     }.get(kind, {"name": entity})
     severity, state = severity_of(row["risk"]), row["state"]
     incident: dict[str, Any] = {}
+    learning = {"learning": row["learning"]} if "learning" in row else {}
     if row["verdict_id"] is not None:
         incident |= {"verdict_id": row["verdict_id"], "verdict": VERDICTS[row["verdict_id"]]}
     if row["assignee"]:
@@ -275,6 +307,7 @@ def finding(row: dict[str, Any]) -> dict[str, Any]:
             "incident_id": row.get("incident_id", ""),
             "disagrees": bool(row.get("disagrees")),
             "why": row.get("why", ""),
+            **learning,
             "first_time": _ms(row["first_us"]),
             "acknowledged_time": _ms(row["acknowledged_us"]),
             "contained_time": _ms(row["contained_us"]),

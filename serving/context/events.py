@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -59,30 +59,89 @@ def hours_of_week(events: pa.Table) -> list[int]:
 def graph(events: pa.Table, kind: str, entity: str, risks: Mapping[tuple[str, str], float]) -> dict[str, Any]:
     """Users, hosts and addresses that were seen together, the most frequent partners of the entity.
 
-    risks: of entities that have an alert on that day.
+    risks: of entities that have an alert on that day. O(events), in arrays: only what is shown becomes text.
     """
-    partners: Counter[tuple[str, str]] = Counter()
-    pairs: Counter[tuple[tuple[str, str], tuple[str, str]]] = Counter()
-    if len(events):
-        table = events.select(KINDS).group_by(list(KINDS)).aggregate([([], "count_all")])
-        for row in table.to_pylist():
-            seen = [(one, row[one]) for one in KINDS if row[one]]
-            for place, left in enumerate(seen):
-                partners[left] += row["count_all"]
-                for right in seen[place + 1 :]:
-                    pairs[left, right] += row["count_all"]
+    seen = {one: _Coded.of(events[one]) for one in KINDS}
+    partners = {
+        (one, name): count
+        for one, coded in seen.items()
+        for name, count in coded.most(MOST_PARTNERS + 1, [name for other, name in risks if other == one])
+    }
     partners.pop((kind, entity), None)
     ranked = sorted(partners, key=lambda one: (-risks.get(one, 0.0), -partners[one], one))
     kept = {(kind, entity), *ranked[:MOST_PARTNERS]}
     nodes = [
         {"id": ":".join(one), "kind": one[0], "name": one[1], "risk": risks.get(one)} for one in sorted(kept)
     ]
+    pairs: Counter[tuple[tuple[str, str], tuple[str, str]]] = Counter()
+    for place, left in enumerate(KINDS):
+        for right in KINDS[place + 1 :]:
+            for names, number in _together(seen[left], seen[right], left, right, kept):
+                pairs[names] = number
     edges = [
         {"from": ":".join(left), "to": ":".join(right), "count": number}
         for (left, right), number in sorted(pairs.items())
-        if left in kept and right in kept
     ]
-    return {"nodes": nodes, "edges": edges, "left_out": len(partners) - len(kept) + 1}
+    others = sum(coded.distinct for coded in seen.values()) - seen[kind].holds(entity)
+    return {"nodes": nodes, "edges": edges, "left_out": others - len(kept) + 1}
+
+
+class _Coded(NamedTuple):
+    """A column of texts. codes: int64 (n,), -1 for none; counts: of each name."""
+
+    names: list[str]
+    codes: np.ndarray
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray) -> _Coded:
+        coded = pc.fill_null(column, "").combine_chunks().dictionary_encode()
+        names: list[str] = coded.dictionary.to_pylist()
+        codes = coded.indices.to_numpy().astype(np.int64)
+        if "" in names:
+            codes = np.where(codes == names.index(""), -1, codes)
+        return cls(names, codes, np.bincount(codes[codes >= 0], minlength=len(names)))
+
+    @property
+    def distinct(self) -> int:
+        return int((self.counts > 0).sum())
+
+    def holds(self, name: str) -> bool:
+        return bool(name) and name in self.names
+
+    def most(self, number: int, besides: list[str]) -> list[tuple[str, int]]:
+        """The most frequent names, the first by name of equal ones; and some more, where they occur."""
+        order = sorted(np.flatnonzero(self.counts).tolist(), key=lambda code: -self.counts[code])
+        if len(order) > number:
+            least = self.counts[order[number - 1]]
+            order = [code for code in order if self.counts[code] >= least]
+            order = sorted(order, key=lambda code: (-self.counts[code], self.names[code]))[:number]
+        wanted = set(besides)
+        order += [code for code, name in enumerate(self.names) if name in wanted and self.counts[code]]
+        return [(self.names[code], int(self.counts[code])) for code in dict.fromkeys(order)]
+
+
+def _together(
+    left: _Coded, right: _Coded, left_kind: str, right_kind: str, kept: set[tuple[str, str]]
+) -> list[tuple[tuple[tuple[str, str], tuple[str, str]], int]]:
+    """How often names of two columns, among those that are kept, were in one event."""
+    chosen = []
+    for coded, kind in ((left, left_kind), (right, right_kind)):
+        # the last place is for those without a name
+        chosen.append(np.array([(kind, name) in kept and name != "" for name in coded.names] + [False]))
+    rows = chosen[0][left.codes] & chosen[1][right.codes]
+    pairs = left.codes[rows] * len(right.names) + right.codes[rows]
+    found, counts = np.unique(pairs, return_counts=True)
+    return [
+        (
+            (
+                (left_kind, left.names[pair // len(right.names)]),
+                (right_kind, right.names[pair % len(right.names)]),
+            ),
+            count,
+        )
+        for pair, count in zip(found.tolist(), counts.tolist(), strict=True)
+    ]
 
 
 def strongest(events: pa.Table, limit: int) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from serving.context.habits import Profile
+    from serving.context.kept import Kept
     from serving.context.rows import Found
 
 LEAST_SIDES, MOST_SIDES = 3, 6
@@ -41,15 +42,17 @@ class Shows(Acts, Protocol):
         """Where the tenants' files lie."""
 
 
-async def of_alert(core: Shows, tenant: str, alert_id: str) -> dict[str, Any]:
+async def of_alert(core: Shows, tenant: str, alert_id: str, kept: Kept | None = None) -> dict[str, Any]:
     """Everything around an alert; Missing when the tenant has no such."""
     row, receipt = await asyncio.to_thread(_alert, core, tenant, alert_id)
     kind, entity, day = row["entity_kind"], row["entity"], row["day"]
     says: list[str] = []
     if receipt is not None:
         says = await asyncio.wrap_future(core.ask(lambda: telling.reasons(core.state_of(tenant), receipt)))
-    profile, found = await asyncio.gather(
-        habits.profile(core, tenant, kind, entity), _events(core, tenant, kind, entity, day)
+    profile, found, seen = await asyncio.gather(
+        habits.profile(core, tenant, kind, entity),
+        _events(core, tenant, kind, entity, day, kept),
+        asyncio.to_thread(_values, core, tenant, row, receipt, kept),
     )
 
     def rest() -> dict[str, Any]:
@@ -58,11 +61,8 @@ async def of_alert(core: Shows, tenant: str, alert_id: str) -> dict[str, Any]:
         if receipt is not None:
             pieces = telling.pieces(receipt, says)
             told = telling.told(tenant, receipt, says, day_of(day))
-        pairs = {
-            (one, name) for one in ENTITY_KINDS for name in found.table[one].unique().to_pylist() if name
-        }
         with core.database.read() as connection:
-            risky = past.risks_on(connection, tenant, day, pairs)
+            risky = past.risks_on(connection, tenant, day)
             similar = past.alike(connection, row)
             history = past.risks(connection, tenant, kind, entity, day)
         return {
@@ -70,7 +70,7 @@ async def of_alert(core: Shows, tenant: str, alert_id: str) -> dict[str, Any]:
             "next_steps": told.steps,
             "techniques": told.techniques,
             "evidence": pieces,
-            "usual": _sides(core, tenant, profile, day, receipt),
+            "usual": _sides(profile, receipt, seen),
             "hours": _hours(profile, found.table),
             "timeline": events.timeline(found.table),
             "graph": events.graph(found.table, kind, entity, risky),
@@ -84,10 +84,12 @@ async def of_alert(core: Shows, tenant: str, alert_id: str) -> dict[str, Any]:
     return await asyncio.to_thread(rest)
 
 
-async def events_of_alert(core: Shows, tenant: str, alert_id: str, limit: int) -> dict[str, Any]:
+async def events_of_alert(
+    core: Shows, tenant: str, alert_id: str, limit: int, kept: Kept | None = None
+) -> dict[str, Any]:
     """The events of an alert's day, the oddest first, as they were sent where the journal still has them."""
     row, _ = await asyncio.to_thread(_alert, core, tenant, alert_id)
-    found = await _events(core, tenant, row["entity_kind"], row["entity"], row["day"])
+    found = await _events(core, tenant, row["entity_kind"], row["entity"], row["day"], kept)
 
     def rest() -> dict[str, Any]:
         chosen = events.strongest(found.table, limit)
@@ -100,7 +102,9 @@ async def events_of_alert(core: Shows, tenant: str, alert_id: str, limit: int) -
     return await asyncio.to_thread(rest)
 
 
-async def of_entity(core: Shows, tenant: str, kind: str, written: str) -> dict[str, Any]:
+async def of_entity(
+    core: Shows, tenant: str, kind: str, written: str, kept: Kept | None = None
+) -> dict[str, Any]:
     """Everything around an entity; InputError when nothing is known of it."""
     entity = await asyncio.wrap_future(core.ask(lambda: core.state_of(tenant).detector.known_name(written)))
 
@@ -117,7 +121,7 @@ async def of_entity(core: Shows, tenant: str, kind: str, written: str) -> dict[s
     )
     profile = await habits.profile(core, tenant, kind, entity)
     last = max(today, newest or 0)
-    recent = [await _events(core, tenant, kind, entity, last - back) for back in range(RECENT_DAYS)]
+    recent = [await _events(core, tenant, kind, entity, last - back, kept) for back in range(RECENT_DAYS)]
     table = pa.concat_tables([found.table for found in reversed(recent)])
     sides = [
         {
@@ -186,43 +190,60 @@ def _alert(core: Shows, tenant: str, alert_id: str) -> tuple[dict[str, Any], dic
     return dict(row), None if receipt is None else msgspec.json.decode(receipt)
 
 
-async def _events(core: Shows, tenant: str, kind: str, entity: str, day: int) -> Found:
+async def _events(
+    core: Shows, tenant: str, kind: str, entity: str, day: int, kept: Kept | None = None
+) -> Found:
     def waiting() -> list[pa.Table]:
         state = core.state_of(tenant)
         return state.sinks.waiting(state) if isinstance(state.sinks, StoreSinks) else []
 
     fresh = await asyncio.wrap_future(core.ask(waiting))
     lake = Folders(core.data_dir).lake(tenant)
-    return await asyncio.to_thread(rows.scored_on, lake, kind, entity, day, fresh)
+    return await asyncio.to_thread(rows.scored_on, lake, kind, entity, day, fresh, kept=kept)
 
 
-def _sides(
-    core: Shows, tenant: str, profile: Profile, day: int, receipt: dict[str, Any] | None
-) -> list[dict[str, Any]]:
-    """Usual against now, for the behaviours that the alert is about, the oddest first."""
+def _odd(receipt: dict[str, Any] | None) -> dict[str, dict[str, float]]:
+    """Values that the alert is about by behaviour, the oddest first."""
     odd: dict[str, dict[str, float]] = {}
     for finding in sorted(receipt["findings"] if receipt else [], key=lambda one: -one["gain"]):
         if finding["channel"] in telling.BEHAVIOUR_OF and finding["value"]:
             odd.setdefault(finding["channel"], {})[finding["value"]] = 1.0
-    names = [name for name in odd if not name.endswith(".hour")][:MOST_SIDES]
+    return odd
+
+
+def _shown_odd(odd: dict[str, dict[str, float]]) -> list[str]:
+    return [name for name in odd if not name.endswith(".hour")][:MOST_SIDES]
+
+
+def _values(
+    core: Shows, tenant: str, row: dict[str, Any], receipt: dict[str, Any] | None, kept: Kept | None
+) -> dict[str, dict[str, int]]:
+    """How often each value came that day, in all columns that `_sides` may show."""
+    kind = row["entity_kind"]
+    names = [*_shown_odd(_odd(receipt)), *(f"{kind}.{what}" for what in ALWAYS)]
+    known = {telling.BEHAVIOUR_OF[name].value for name in names if name in telling.BEHAVIOUR_OF}
+    learned = Folders(core.data_dir).learned(tenant)
+    return rows.values_on(learned, kind, row["entity"], row["day"], sorted(known), kept=kept)
+
+
+def _sides(
+    profile: Profile, receipt: dict[str, Any] | None, seen: dict[str, dict[str, int]]
+) -> list[dict[str, Any]]:
+    """Usual against now, for the behaviours that the alert is about, the oddest first."""
+    odd = _odd(receipt)
+    names = _shown_odd(odd)
     plain = [f"{profile.kind}.{what}" for what in ALWAYS]
     names += [name for name in plain if name not in names and (ENTITY, name) in profile.habits]
     names = names[: max(LEAST_SIDES, len(odd))]
-    columns = sorted({telling.BEHAVIOUR_OF[name].value for name in names})
-    learned = Folders(core.data_dir).learned(tenant)
-    seen = rows.values_on(learned, profile.kind, profile.name, day, columns) if columns else {}
-    out = []
-    for name in names:
-        now = _now(seen[telling.BEHAVIOUR_OF[name].value], odd.get(name, {}))
-        out.append(
-            {
-                "behaviour": name,
-                "label": telling.label(name),
-                "now": now,
-                **_levels(profile, name),
-            }
-        )
-    return out
+    return [
+        {
+            "behaviour": name,
+            "label": telling.label(name),
+            "now": _now(seen[telling.BEHAVIOUR_OF[name].value], odd.get(name, {})),
+            **_levels(profile, name),
+        }
+        for name in names
+    ]
 
 
 def _levels(profile: Profile, behaviour: str) -> dict[str, Any]:

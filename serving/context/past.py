@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, select
 
 from serving.days import day_of
 from serving.store.tables import alerts, entity_days, verdicts
 from serving.triage.verdicts import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
@@ -93,18 +93,10 @@ def verdicts_of(connection: Connection, tenant: str, kind: str, entity: str) -> 
     return [shown(dict(row)) for row in connection.execute(query).mappings()]
 
 
-def risks_on(
-    connection: Connection, tenant: str, day: int, entities: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], float]:
-    """Risk of those entities that have an alert on a day."""
+def risks_on(connection: Connection, tenant: str, day: int) -> dict[tuple[str, str], float]:
+    """Risk of those entities that have an alert on a day: as many as the budget of a day allows."""
     c = alerts.c
-    by_kind: dict[str, list[str]] = {}
-    for kind, name in entities:
-        by_kind.setdefault(kind, []).append(name)
-    chosen = [and_(c.entity_kind == kind, c.entity.in_(names[:500])) for kind, names in by_kind.items()]
-    if not chosen:
-        return {}
-    query = select(c.entity_kind, c.entity, c.risk).where(c.tenant == tenant, c.day == day, or_(*chosen))
+    query = select(c.entity_kind, c.entity, c.risk).where(c.tenant == tenant, c.day == day)
     return {(kind, name): float(risk) for kind, name, risk in connection.execute(query)}
 
 

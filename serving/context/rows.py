@@ -11,22 +11,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import parquet
 
-from features.behaviours import ENTITY_KINDS
 from serving import segments
+from serving.context.kept import Kept
 from serving.days import DAY_US
 from serving.lake import day_folder
 from serving.outputs import EVENT_SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from pyarrow import parquet
 
 MOST_ROWS = 2_000_000
 COLUMNS = ("event_uid", "time", "class_uid", "user", "host", "src_ip", "risk", "reason")
-_CODED = [*ENTITY_KINDS, "reason"]
-"""Columns with few different texts, which need not be made one by one."""
 _SCHEMA = pa.schema([EVENT_SCHEMA.field(name) for name in COLUMNS])
 
 
@@ -38,51 +37,67 @@ class Found(NamedTuple):
 
 
 def scored_on(
-    lake: Path, kind: str, entity: str, day: int, waiting: list[pa.Table], most: int = MOST_ROWS
+    lake: Path,
+    kind: str,
+    entity: str,
+    day: int,
+    waiting: list[pa.Table],
+    most: int = MOST_ROWS,
+    kept: Kept | None = None,
 ) -> Found:
     """Scored events of an entity on a day (since 1970, UTC), by time; O(rows of the day), at most `most`.
 
-    waiting: tables of events (EVENT_SCHEMA) that are in no file yet.
+    waiting: tables of events (EVENT_SCHEMA) that are in no file yet. kept: what was read before.
     """
+    kept = Kept() if kept is None else kept
     chosen = []
     for table in waiting:
         days = pc.floor(pc.divide(table["time"].cast(pa.int64()), DAY_US))
         rows = table.filter(pc.and_(pc.equal(table[kind], entity), pc.equal(days, day)))
         chosen.append(rows.select(COLUMNS))
     left = most
-    for file, group in _newest_groups(day_folder(lake, day)):
+    for path, group, about in _newest_groups(kept, day_folder(lake, day)):
         if left <= 0:
             break
-        left -= file.metadata.row_group(group).num_rows
-        mask = _is(file.read_row_group(group, columns=[kind])[kind], entity)
-        if pc.any(mask).as_py():
-            chosen.append(file.read_row_group(group, columns=list(COLUMNS)).filter(mask).select(COLUMNS))
+        left -= about.num_rows
+        with contextlib.suppress(FileNotFoundError):
+            mask = _is(kept.table(path, group, [kind])[kind], entity)
+            if pc.any(mask).as_py():
+                chosen.append(kept.table(path, group, COLUMNS).filter(mask))
     table = pa.concat_tables([_SCHEMA.empty_table(), *(part.cast(_SCHEMA) for part in chosen)])
     return Found(table.sort_by([("time", "ascending"), ("event_uid", "ascending")]), left <= 0)
 
 
 def values_on(
-    learned: Path, kind: str, entity: str, day: int, columns: list[str], most: int = MOST_ROWS
+    learned: Path,
+    kind: str,
+    entity: str,
+    day: int,
+    columns: list[str],
+    most: int = MOST_ROWS,
+    kept: Kept | None = None,
 ) -> dict[str, dict[str, int]]:
     """How often each value came in some columns of what an entity did on a day; as far as it is in files."""
+    kept = Kept() if kept is None else kept
     counts: dict[str, dict[str, int]] = {column: {} for column in columns}
     first_us, left = day * DAY_US, most
-    for file, group in _newest_groups(learned, lambda about: _touches(about, first_us)):
+    for path, group, about in _newest_groups(kept, learned):
+        if not _touches(about, first_us):
+            continue
         if left <= 0:
             break
-        left -= file.metadata.row_group(group).num_rows
-        table = file.read_row_group(group, columns=sorted({"time_us", kind, *columns}))
-        times = table["time_us"]
-        mask = pc.and_(pc.greater_equal(times, first_us), pc.less(times, first_us + DAY_US))
-        mask = pc.and_(mask, _is(table[kind], entity))
-        if not pc.any(mask).as_py():
-            continue
-        rows = table.filter(mask)
-        for column in columns:
-            for pair in rows[column].cast(pa.string()).value_counts().to_pylist():
-                if pair["values"]:
-                    name = pair["values"]
-                    counts[column][name] = counts[column].get(name, 0) + pair["counts"]
+        left -= about.num_rows
+        with contextlib.suppress(FileNotFoundError):
+            mask = _is(kept.table(path, group, [kind])[kind], entity)
+            if not pc.any(mask).as_py():
+                continue
+            rows = kept.table(path, group, ["time_us", *columns]).filter(mask)
+            times = rows["time_us"]
+            rows = rows.filter(pc.and_(pc.greater_equal(times, first_us), pc.less(times, first_us + DAY_US)))
+            for column in columns:
+                for pair in rows[column].combine_chunks().value_counts().to_pylist():
+                    if name := pair["values"]:
+                        counts[column][name] = counts[column].get(name, 0) + pair["counts"]
     return counts
 
 
@@ -97,25 +112,13 @@ def _is(column: pa.ChunkedArray, text: str) -> pa.ChunkedArray:
     return pa.chunked_array(masks, pa.bool_())
 
 
-def _newest_groups(
-    folder: Path, wanted: Callable[[parquet.RowGroupMetaData], bool] = lambda _: True
-) -> Iterator[tuple[parquet.ParquetFile, int]]:
+def _newest_groups(kept: Kept, folder: Path) -> Iterator[tuple[Path, int, parquet.RowGroupMetaData]]:
     """Row groups of a folder's segments, the newest first; a file that goes away meanwhile is left out."""
     for _, path in reversed(segments.segments(folder)):
-        with (
-            contextlib.suppress(FileNotFoundError),
-            _opened(path) as file,
-        ):
-            for group in reversed(range(file.metadata.num_row_groups)):
-                if wanted(file.metadata.row_group(group)):
-                    yield file, group
-
-
-def _opened(path: Path) -> parquet.ParquetFile:
-    """A file whose texts are read as codes; what was learned has no reasons."""
-    about = parquet.read_metadata(path)
-    coded = [name for name in _CODED if name in about.schema.names]
-    return parquet.ParquetFile(path, metadata=about, read_dictionary=coded)
+        with contextlib.suppress(FileNotFoundError):
+            about = kept.about(path)
+            for group in reversed(range(about.num_row_groups)):
+                yield path, group, about.row_group(group)
 
 
 def _touches(about: parquet.RowGroupMetaData, first_us: int) -> bool:

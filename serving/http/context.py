@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
 from features.errors import InputError
 from serving.context import page
+from serving.context.kept import Kept
 from serving.http import parts
 from serving.http.dialects import Refusal
 from serving.http.ports import CORE
@@ -22,33 +25,36 @@ TEXT_LENGTH = 200
 
 
 def routes() -> list[Route]:
-    """What there is."""
+    """What there is; days that were read are kept for as long as the application."""
+    kept = Kept()
     return [
-        Route("/v1/alerts/{alert_id}/context", _alert, methods=["GET"]),
-        Route("/v1/alerts/{alert_id}/events", _events, methods=["GET"]),
+        Route("/v1/alerts/{alert_id}/context", partial(_alert, kept), methods=["GET"]),
+        Route("/v1/alerts/{alert_id}/events", partial(_events, kept), methods=["GET"]),
         Route("/v1/entities", _search, methods=["GET"]),
-        Route("/v1/entities/{kind}/{entity:path}/context", _entity, methods=["GET"]),
+        Route("/v1/entities/{kind}/{entity:path}/context", partial(_entity, kept), methods=["GET"]),
     ]
 
 
-async def _alert(request: Request) -> Response:
+async def _alert(kept: Kept, request: Request) -> Response:
     caller = parts.allowed(request, MAY_READ)
-    found = await page.of_alert(request.scope[CORE], caller.tenant, request.path_params["alert_id"])
-    return parts.json(found)
+    core, alert_id = request.scope[CORE], request.path_params["alert_id"]
+    found = await page.of_alert(core, caller.tenant, alert_id, kept)
+    return await asyncio.to_thread(parts.packed, request, found)
 
 
-async def _events(request: Request) -> Response:
+async def _events(kept: Kept, request: Request) -> Response:
     caller = parts.allowed(request, MAY_READ)
     limit = parts.whole(request.query_params.get("limit", "50"), "limit", MOST_EVENTS)
     core, alert_id = request.scope[CORE], request.path_params["alert_id"]
-    return parts.json(await page.events_of_alert(core, caller.tenant, alert_id, limit))
+    found = await page.events_of_alert(core, caller.tenant, alert_id, limit, kept)
+    return await asyncio.to_thread(parts.packed, request, found)
 
 
-async def _entity(request: Request) -> Response:
+async def _entity(kept: Kept, request: Request) -> Response:
     caller = parts.allowed(request, MAY_READ)
     kind, entity = parts.kind(request.path_params["kind"]), request.path_params["entity"]
     try:
-        return parts.json(await page.of_entity(request.scope[CORE], caller.tenant, kind, entity))
+        return parts.json(await page.of_entity(request.scope[CORE], caller.tenant, kind, entity, kept))
     except InputError as error:
         raise Refusal(404, str(error)) from error
 

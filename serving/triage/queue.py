@@ -8,12 +8,12 @@ import msgspec
 from sqlalchemy import func, select
 
 from serving.days import day_of
-from serving.queries import conditions_of, page_rows
+from serving.queries import conditions_of, learning_until, page_rows
 from serving.store.tables import alerts, entity_days
 from serving.triage.words import severity_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, RowMapping
 
     from serving.queries import Wanted
     from serving.store.database import Database
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 MOST_ROWS = 10_000
 SPARK_DAYS = 14
 SPARKS = 2_000
-"""Entities of a page whose last days are looked up: a list of thousands shows a few dozen at a time."""
+"""Lines of a page whose entities' last days are looked up: of thousands, a few dozen are shown at a time."""
 NAMES_AT_ONCE = 500
 
 
 class Line(msgspec.Struct):
-    """An alert in the queue. Times are milliseconds UTC; spark: the entity's highest risk on each of its last
-    days, oldest first, None where it had none, and None as a whole where it was not looked up.
+    """An alert in the queue. Times are milliseconds UTC; learning: of days on which the tenant was still
+    learning; spark: the entity's highest risk on each of its last days, oldest first, None where it had none,
+    and None as a whole where it was not looked up.
     """
 
     id: str
@@ -46,15 +47,19 @@ class Line(msgspec.Struct):
     incident_id: str
     disagrees: bool
     why: str
+    learning: bool
     spark: list[float | None] | None = None
 
 
 class Lines(NamedTuple):
-    """A page, the cursor of the next one, and how many alerts fit over all pages."""
+    """A page, the cursor of the next one, how many alerts fit over all pages, and the first day (ISO 8601,
+    UTC) that is not one of learning.
+    """
 
     alerts: list[Line]
     following: str | None
     total: int
+    learning_until: str
 
 
 _COLUMNS = (
@@ -64,8 +69,9 @@ _COLUMNS = (
 _REASONS = msgspec.json.Decoder(list[str])
 
 
-def find(database: Database, tenant: str, wanted: Wanted) -> Lines:
-    """Alerts that fit, a page at a time; O(rows of the tenant that fit the index) and 14 look-ups an entity.
+def find(database: Database, tenant: str, wanted: Wanted, *, sparks: int = SPARKS) -> Lines:
+    """Alerts that fit, a page at a time; O(rows of the tenant that fit the index), and 14 look-ups for
+    each of the first lines, so many as `sparks`.
 
     Raises
     ------
@@ -77,35 +83,46 @@ def find(database: Database, tenant: str, wanted: Wanted) -> Lines:
         total = connection.execute(
             select(func.count()).select_from(alerts).where(*conditions_of(tenant, wanted))
         ).scalar()
-        found = [_line(dict(row)) for row in rows]
-        _draw(connection, tenant, found)
-    return Lines(found, following, int(total or 0))
+        until = learning_until(connection, tenant)
+        days: dict[int, str] = {}
+        found = [_line(row, days, until) for row in rows]
+        _draw(connection, tenant, found[:sparks])
+    return Lines(found, following, int(total or 0), day_of(until).isoformat())
 
 
-def _line(row: dict[str, Any]) -> Line:
-    reasons = _REASONS.decode(row["reasons"])
+def _line(row: RowMapping, days: dict[int, str], learning_until: int) -> Line:
+    """days: the days that were written before."""
+    values: list[Any] = list(row.values())
+    (alert_id, day, raised_us, updated_us, state, risk, kind, entity, reasons, assignee, verdict_id, version,
+     incident_id, disagrees, why, *_) = values  # fmt: skip
+    if day not in days:
+        days[day] = day_of(day).isoformat()
+    said = _REASONS.decode(reasons)
     return Line(
-        row["alert_id"],
-        day_of(row["day"]).isoformat(),
-        row["raised_us"] // 1000,
-        row["updated_us"] // 1000,
-        row["state"],
-        severity_of(row["risk"]),
-        row["risk"],
-        row["entity_kind"],
-        row["entity"],
-        reasons[0] if reasons else "",
-        row["assignee"],
-        row["verdict_id"],
-        row["version"],
-        row["incident_id"],
-        bool(row["disagrees"]),
-        row["why"],
+        alert_id,
+        days[day],
+        raised_us // 1000,
+        updated_us // 1000,
+        state,
+        severity_of(risk),
+        risk,
+        kind,
+        entity,
+        said[0] if said else "",
+        assignee,
+        verdict_id,
+        version,
+        incident_id,
+        bool(disagrees),
+        why,
+        day < learning_until,
     )
 
 
 def _draw(connection: Connection, tenant: str, found: list[Line]) -> None:
     """Put the sparks in."""
+    if not found:
+        return
     c = entity_days.c
     newest = connection.execute(select(func.max(c.day)).where(c.tenant == tenant)).scalar()
     latest = connection.execute(select(func.max(alerts.c.day)).where(alerts.c.tenant == tenant)).scalar()
@@ -114,8 +131,6 @@ def _draw(connection: Connection, tenant: str, found: list[Line]) -> None:
     last = max(int(latest), int(newest or 0))
     sparks: dict[tuple[str, str], list[float | None]] = {}
     for line in found:
-        if len(sparks) >= SPARKS:
-            break
         sparks.setdefault((line.entity_kind, line.entity), [None] * SPARK_DAYS)
     days = range(last - SPARK_DAYS + 1, last + 1)
     for table in (entity_days, alerts):  # the open day stands among the alerts only
@@ -134,4 +149,4 @@ def _draw(connection: Connection, tenant: str, found: list[Line]) -> None:
                     place = day - days[0]
                     spark[place] = max(round(risk, 1), spark[place] or 0.0)
     for line in found:
-        line.spark = sparks.get((line.entity_kind, line.entity))
+        line.spark = sparks[line.entity_kind, line.entity]

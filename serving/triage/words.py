@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from features.errors import HabitusError, InputError
+from models.incidents import severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,10 +39,8 @@ CLEARED = frozenset({1, 5, 6})
 """Verdicts that say that it was nothing: what was held back on that day may be learned."""
 ALARMING = frozenset({TRUE_POSITIVE, 4})
 """Verdicts that say that it was something, or may have been."""
-SEVERITY = {1: "Informational", 2: "Low", 3: "Medium", 4: "High", 5: "Critical"}
-BARS = ((12.0, 5), (9.0, 4), (6.0, 3), (3.0, 2))
-"""Risk from which a finding is critical, high, medium or low (OCSF severity_id). Risk is the negative natural
-logarithm of a tail probability: of e^9, about 8,000 quiet entity-days, one reaches 9 by chance."""
+SEVERITY = severity.NAMES
+"""OCSF severity_id and its caption."""
 
 NOTE_LENGTH = 10_000
 REASON_LENGTH = 2_000
@@ -95,13 +94,18 @@ def contradict(verdict_ids: Iterable[int]) -> bool:
 
 
 def severity_of(risk: float) -> int:
-    """OCSF severity_id of a risk in nats."""
-    return next((severity for bar, severity in BARS if risk >= bar), 1)
+    """OCSF severity_id of an alert's risk in nats: that of an incident of this alert alone, before
+    it is asked what it touches and how far it has come.
+
+    Risk is the negative natural logarithm of a tail probability: of e^9, about 8,000 quiet entity-days, one
+    reaches 9 by chance.
+    """
+    return severity.severity_id(risk)
 
 
-def least_risk(severity: int) -> float:
-    """The risk from which a finding has a severity; -inf for the lowest."""
-    return next((bar for bar, known in BARS if known == severity), float("-inf"))
+def least_risk(severity_id: int) -> float:
+    """The risk from which an alert has a severity; -inf for the lowest."""
+    return next((bar for bar, known in severity.BARS if known == severity_id), float("-inf"))
 
 
 def words(text: str, name: str, most: int, *, lines: bool = False) -> str:

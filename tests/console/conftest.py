@@ -87,7 +87,7 @@ def browser() -> Iterator[Browser]:
 def offices() -> dict[str, Office]:
     """Two tenants."""
     now = datetime.now(UTC)
-    return {"acme": Office(7, 60, now), "other": Office(8, 5, now)}
+    return {"acme": Office(7, 60, now), "other": Office(8, 5, now), "demo": Office(9, 20, now)}
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ ACCOUNTS = {
     "dana": ("acme", "admin", "Dana Novak"),
     "sam": ("acme", "scientist", "Sam Nasser"),
     "eve": ("other", "analyst", "Eve Brandt"),
+    "demo": ("demo", "admin", "Demo"),
 }
 PASSWORD = "correct horse battery"
 TOTP = "123456"
@@ -140,6 +141,14 @@ class Double(Desk):
             ("POST", "/v1/exceptions"): self._make_exception,
             ("POST", "/v1/exceptions/preview"): self._preview,
             ("DELETE", "/v1/exceptions/{uid}"): self._lift,
+            ("GET", "/v1/golden"): self._golden,
+            ("POST", "/v1/golden/{id}/verdict"): self._answer_golden,
+            ("GET", "/v1/channels"): self._admin(lambda office, *_: {"channels": office.channels}),
+            ("POST", "/v1/channels"): self._admin(self._make_channel),
+            ("POST", "/v1/channels/{id}/test"): self._admin(self._test_channel),
+            ("POST", "/v1/channels/{id}/retry"): self._admin(lambda *_: {"messages": 1}),
+            ("DELETE", "/v1/channels/{id}"): self._admin(self._remove_channel),
+            ("GET", "/v1/notifications"): lambda office, *_: {"messages": office.messages},
             ("GET", "/v1/models"): lambda office, *_: office.models(),
             ("POST", "/v1/models/promote"): lambda *_: {"active": "13"},
             ("GET", "/v1/operations"): lambda office, *_: office.operations(),
@@ -198,7 +207,10 @@ class Double(Desk):
                     "next": None,
                 }
             ),
-            ("GET", "/v1/metrics/soc"): lambda *_: {"alerts": 0},
+            ("GET", "/v1/metrics/soc"): lambda *_: {
+                "alerts": 0,
+                "agreement": [{"analyst": "zoe", "answered": 8, "agreed": 6, "share": 0.75}],
+            },
         }
         routes = [
             Route(path, self._route(method, work), methods=[method]) for (method, path), work in table.items()

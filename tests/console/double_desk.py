@@ -24,10 +24,12 @@ class Desk:
         states = set(filter(None, query.get("state", "").split(",")))
         text = query.get("text", "").casefold()
         least = int(query.get("min_severity") or 1)
+        ids = set(query["ids"].split(",")) if "ids" in query else None
         found = [
             alert
             for alert in office.alerts.values()
             if (not states or alert["state"] in states)
+            and (ids is None or alert["id"] in ids)
             and alert["severity"] >= least
             and text in f"{alert['entity']} {alert['reason']}".casefold()
             and query.get("entity_kind", alert["entity_kind"]) == alert["entity_kind"]
@@ -38,7 +40,52 @@ class Desk:
         ]
         by = query.get("sort", "day")
         found.sort(key=lambda alert: (alert[by], alert["risk"]), reverse=True)
-        return {"alerts": found[: int(query.get("limit", 100))], "next": None, "total": len(found)}
+        first = int(query.get("after") or 0)
+        last = first + int(query.get("limit", 100))
+        page = found[first:last]
+        sparks = int(query.get("sparks", 2000))
+        page = page[:sparks] + [{**alert, "spark": None} for alert in page[sparks:]]
+        return {"alerts": page, "next": str(last) if last < len(found) else None, "total": len(found)}
+
+    def _golden(self, office: Office, request: Request, body: Any, who: Any) -> dict[str, Any]:
+        left = [alert for alert in office.alerts.values() if alert["id"] not in office.golden_answers]
+        return {"alert": office.finding({**left[-1], "verdict_id": None, "state": "new"})}
+
+    def _answer_golden(self, office: Office, request: Request, body: Any, who: Any) -> dict[str, Any]:
+        office.golden_answers.append(request.path_params["id"])
+        agrees = body["verdict_id"] == 5
+        return {"alert_id": request.path_params["id"], "agrees": agrees, "settled_id": 5, "settled": "Benign"}
+
+    def _make_channel(self, office: Office, request: Request, body: Any, who: Any) -> dict[str, Any]:
+        if body["kind"] == "webhook" and not body["target"]["url"].startswith("https://"):
+            raise HTTPException(400, "url: only https")
+        made = {
+            "id": f"c{len(office.channels)}",
+            "kind": body["kind"],
+            "label": body["label"],
+            "target": "https://hooks.example/...",
+            "rules": body["rules"],
+            "created": office.now_ms,
+            "actor": who["login"],
+        }
+        office.channels.append(made)
+        return made | ({"secret": "whsec_shown_once"} if body["kind"] == "webhook" else {})
+
+    def _test_channel(self, office: Office, request: Request, body: Any, who: Any) -> dict[str, Any]:
+        channel = next(one for one in office.channels if one["id"] == request.path_params["id"])
+        office.messages.insert(
+            0,
+            {
+                "key": f"m{len(office.messages)}", "channel_id": channel["id"], "channel": channel["label"],
+                "kind": "test", "alert_id": None, "parcel": None, "state": "dead", "attempts": 3,
+                "error": office.word("the receiver answered 500"), "created": office.now_ms, "next": None,
+                "sent": None,
+            },
+        )  # fmt: skip
+        return {"key": office.messages[0]["key"]}
+
+    def _remove_channel(self, office: Office, request: Request, body: Any, who: Any) -> None:
+        office.channels[:] = [one for one in office.channels if one["id"] != request.path_params["id"]]
 
     def _write(self, office: Office, alert: dict[str, Any], who: Any, what: str, old: str, new: str) -> None:
         """A change's line in the history, as `serving.triage.rows.note` writes it."""

@@ -112,6 +112,9 @@ class Alerts:
         self.views: dict[str, dict[str, str]] = {}
         self.exceptions: list[dict[str, Any]] = []
         self.quarantine: list[dict[str, Any]] = []
+        self.golden_answers: list[str] = []
+        self.channels: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         for number in range(alerts):
             self.raise_alert(number)
         for number in range(23 if alerts else 0):

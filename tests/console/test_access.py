@@ -23,6 +23,8 @@ PLACES = {
     "operations": ("/console/operations", ".ledger"),
     "quarantine": ("/console/operations?tab=quarantine", ".quarantine"),
     "audit": ("/console/operations?tab=audit", "td"),
+    "channels": ("/console/operations?tab=channels", ".panel form"),
+    "golden": ("/console/golden", ".waterfall"),
     "settings": ("/console/settings", "select"),
 }
 AXE_RUN = """async () => {

@@ -103,7 +103,7 @@ def window(browser: Browser, real: Real) -> Iterator[Window]:
 
 def test_an_analyst_signs_in_judges_and_takes_it_back(window: Window, real: Real) -> None:
     page = window.queue()
-    expect(page.locator(".summary")).to_have_text("5 alerts")
+    expect(page.locator(".summary")).to_have_text("5 alerts, 5 from the first week")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("user0")
     expect(page.locator(".story")).to_be_visible()

@@ -9,6 +9,7 @@ import time
 import pytest
 from sqlalchemy import insert, update
 
+from serving.days import day_of
 from serving.http import live
 from serving.store import tables
 from tests.serving.accounts.desk import ROOT, Office
@@ -69,6 +70,57 @@ def test_pages_of_the_compact_queue_say_how_many_there_are(desk):
     assert desk.ask("GET", "/v1/alerts?fields=queue&limit=10000").status_code == 200
     for query in ("fields=queue&limit=10001", "fields=all", "limit=10000"):
         assert desk.ask("GET", f"/v1/alerts?{query}").status_code == 400
+
+
+def test_lines_are_asked_for_by_id_and_without_their_days(desk):
+    told = desk.ask("GET", "/v1/alerts?fields=queue&ids=acme-2,acme-4,globex-1,none").json()
+    assert {line["id"] for line in told["alerts"]} == {"acme-2", "acme-4"}
+    assert all(line["spark"] for line in told["alerts"])
+    closed = desk.ask("GET", "/v1/alerts?fields=queue&ids=acme-2&state=closed").json()
+    assert (closed["alerts"], closed["total"]) == ([], 0)
+    plain = desk.ask("GET", "/v1/alerts?fields=queue&sparks=2").json()["alerts"]
+    assert [bool(line["spark"]) for line in plain] == [True] * 2 + [False] * 3
+    many = ",".join(f"acme-{number}" for number in range(201))
+    assert desk.ask("GET", f"/v1/alerts?ids={many}").status_code == 400
+
+
+def test_what_was_raised_in_the_first_week_says_so_and_comes_last_by_risk(tmp_path):
+    made = opened(tmp_path / "data")
+    rows = [alert("acme", number, day=DAY + number, risk=99.0 - number) for number in range(12)]
+    with made.core.database.write() as connection:
+        connection.execute(insert(tables.alerts), rows)
+    try:
+        whole = made.ask("GET", "/v1/alerts?fields=queue&sort=risk").json()
+        order = [int(line["id"].partition("-")[2]) for line in whole["alerts"]]
+        assert order == [7, 8, 9, 10, 11, 0, 1, 2, 3, 4, 5, 6]
+        assert [line["learning"] for line in whole["alerts"]] == [False] * 5 + [True] * 7
+        assert whole["learning_until"] == day_of(DAY + 7).isoformat()
+        pages, after = [], ""
+        while after is not None:
+            page = made.ask("GET", f"/v1/alerts?fields=queue&sort=risk&limit=3&after={after}").json()
+            pages += [int(line["id"].partition("-")[2]) for line in page["alerts"]]
+            after = page["next"]
+        assert pages == order
+        findings = made.ask("GET", "/v1/alerts?sort=risk").json()["alerts"]
+        assert [one["unmapped"]["learning"] for one in findings] == [False] * 5 + [True] * 7
+        assert made.ask("GET", "/v1/alerts/acme-3").json()["unmapped"]["learning"] is True
+    finally:
+        made.core.stop()
+
+
+def test_long_answers_are_packed_for_those_who_take_that(tmp_path):
+    made = opened(tmp_path / "data", [alert("acme", number, day=DAY + number // 20) for number in range(120)])
+    try:
+        packed = made.ask("GET", "/v1/alerts?fields=queue", headers={"accept-encoding": "gzip"})
+        plain = made.ask("GET", "/v1/alerts?fields=queue", headers={"accept-encoding": "identity"})
+        short = made.ask("GET", "/v1/alerts?fields=queue&limit=3", headers={"accept-encoding": "gzip"})
+    finally:
+        made.core.stop()
+    assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "accept-encoding")
+    assert "content-encoding" not in plain.headers
+    assert packed.json() == plain.json()
+    assert int(packed.headers["content-length"]) < len(plain.content) / 4
+    assert "content-encoding" not in short.headers
 
 
 def test_the_budget_tells_of_the_open_day(desk):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from serving import audit
 from serving.accounts import totp
 from serving.accounts.sessions import IDLE_US, LIFE_US, Sessions
-from serving.http.console import POLICY, Files, application
+from serving.http.console import FOR_GOOD, POLICY, Files, application
 from serving.http.live import Live
 from serving.store.database import open_database
 from tests.serving.accounts.desk import ADMIN_KEY, PASSWORD, ROOT, Office
@@ -353,6 +354,50 @@ def test_a_file_that_did_not_change_is_not_sent_again(core, tmp_path):
     tag = browser.ask("GET", "/console/").headers["etag"]
     again = browser.ask("GET", "/console/", headers={"if-none-match": tag})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_files_of_a_release_are_kept_for_good_and_packed(core, tmp_path):
+    static = tmp_path / "static"
+    (static / "js").mkdir(parents=True)
+    (static / "index.html").write_text(
+        '<!doctype html>\n    <link rel="stylesheet" href="/console/css/one.css">\n'
+        '    <link rel="stylesheet" href="/console/css/two.css">\n'
+        '<script type="module" src="/console/js/main.js"></script>'
+    )
+    (static / "js" / "main.js").write_text("let a = 1;\n" * 100)
+    (static / "css").mkdir()
+    (static / "css" / "one.css").write_text("p { margin: 0; }\n")
+    (static / "css" / "two.css").write_text("b { color: red; }\n")
+    office = Office(core)
+    office.front._console = application(Live(), static)
+    browser = office.browser()
+
+    def named():
+        page = browser.ask("GET", "/console/")
+        assert page.headers["cache-control"] == "no-cache"
+        return re.search(r'src="(/console/r/[0-9a-f]{16}/js/main.js)"', page.text)[1]
+
+    sheets = re.findall(r'rel="stylesheet" href="([^"]+)"', browser.ask("GET", "/console/").text)
+    assert len(sheets) == 1
+    together = browser.ask("GET", sheets[0])
+    assert together.headers["content-type"].startswith("text/css")
+    assert together.text == "p { margin: 0; }\n\nb { color: red; }\n", "in the order of the page"
+    first = named()
+    packed = browser.ask("GET", first, headers={"accept-encoding": "gzip, br"})
+    plain = browser.ask("GET", first, headers={"accept-encoding": "identity"})
+    assert packed.headers["cache-control"] == plain.headers["cache-control"] == FOR_GOOD
+    assert (packed.headers["content-encoding"], packed.text) == ("gzip", plain.text)
+    assert packed.headers["etag"] != plain.headers["etag"]
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-security-policy"] == POLICY
+    (static / "js" / "main.js").write_text("let b = 2;\n" * 100)
+    assert named() != first
+    late = browser.ask("GET", first)
+    assert late.headers["cache-control"] == "no-cache", (
+        "another version's page gets what there is, not for good"
+    )
+    assert late.text.startswith("let b")
+    assert browser.ask("GET", "/console/r/0123456789abcdef/js/no.js").status_code == 404
 
 
 def test_whoever_opens_the_address_in_a_browser_comes_to_the_console(office):

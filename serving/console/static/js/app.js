@@ -5,17 +5,10 @@ import { Keys } from "./lib/keys.js";
 import { Live } from "./lib/live.js";
 import { Router } from "./lib/router.js";
 import { ownZone } from "./lib/settings.js";
-import { Toasts, empty } from "./lib/ui.js";
-import { help } from "./pages/help.js";
+import { Toasts, empty, failed, skeleton } from "./lib/ui.js";
+import { Tours } from "./lib/tours.js";
 import { Queue } from "./queue/store.js";
 import { queuePage } from "./pages/queue.js";
-import { alertPage } from "./pages/alert.js";
-import { entityPage } from "./pages/entity.js";
-import { incidentPage, incidentsPage } from "./pages/incidents.js";
-import { modelsPage } from "./pages/models.js";
-import { operationsPage } from "./pages/operations.js";
-import { exceptionsPage } from "./pages/exceptions.js";
-import { settingsPage } from "./pages/settings.js";
 
 const PLACES = [
   ["/console/", "Queue", "queue", "q"],
@@ -25,21 +18,45 @@ const PLACES = [
   ["/console/operations", "Operations", "operations", "o"],
   ["/console/settings", "Settings", "settings", "s"],
 ];
+/** Pages behind the first one come when they are needed, or when there is nothing else to do. */
+const LATER = {
+  alert: () => import("./pages/alert.js").then((found) => found.alertPage),
+  entity: () => import("./pages/entity.js").then((found) => found.entityPage),
+  incidents: () => import("./pages/incidents.js").then((found) => found.incidentsPage),
+  incident: () => import("./pages/incidents.js").then((found) => found.incidentPage),
+  models: () => import("./pages/models.js").then((found) => found.modelsPage),
+  operations: () => import("./pages/operations.js").then((found) => found.operationsPage),
+  exceptions: () => import("./pages/exceptions.js").then((found) => found.exceptionsPage),
+  golden: () => import("./pages/golden.js").then((found) => found.goldenPage),
+  settings: () => import("./pages/settings.js").then((found) => found.settingsPage),
+};
 const ROUTES = [
-  [/^\/console\/?$/, queuePage],
-  [/^\/console\/alerts\/([^/]+)\/?$/, alertPage],
-  [/^\/console\/entities\/([^/]+)\/([^/]+)\/?$/, entityPage],
-  [/^\/console\/incidents\/?$/, incidentsPage],
-  [/^\/console\/incidents\/([^/]+)\/?$/, incidentPage],
-  [/^\/console\/models\/?$/, modelsPage],
-  [/^\/console\/operations\/?$/, operationsPage],
-  [/^\/console\/exceptions\/?$/, exceptionsPage],
-  [/^\/console\/settings\/?$/, settingsPage],
+  [/^\/console\/?$/, "queue"],
+  [/^\/console\/alerts\/([^/]+)\/?$/, "alert"],
+  [/^\/console\/entities\/([^/]+)\/([^/]+)\/?$/, "entity"],
+  [/^\/console\/incidents\/?$/, "incidents"],
+  [/^\/console\/incidents\/([^/]+)\/?$/, "incident"],
+  [/^\/console\/models\/?$/, "models"],
+  [/^\/console\/operations\/?$/, "operations"],
+  [/^\/console\/exceptions\/?$/, "exceptions"],
+  [/^\/console\/golden\/?$/, "golden"],
+  [/^\/console\/settings\/?$/, "settings"],
 ];
+const known = new Map([["queue", queuePage]]);
+const SOON_MS = 4000;
+/** Alerts that are looked through for what changed while nobody told; and what clocks may differ by. */
+const LOOK_BACK = 100;
+const SLACK_MS = 2000;
+
+async function help(app) {
+  const found = await import("./pages/help.js");
+  found.help(app);
+}
 
 export class App {
-  constructor(root, { api, session, settings, leave }) {
+  constructor(root, { api, session, settings, leave, isFirst = false }) {
     Object.assign(this, { root, api, session, settings, leave });
+    this.tours = new Tours(this, isFirst);
     this.clock = settings.clock;
     this.toasts = new Toasts();
     this.keys = keysOf(settings);
@@ -61,29 +78,52 @@ export class App {
       h("p", { class: "lost", role: "alert" }, "The service does not answer. Trying again ..."),
       this.main, this.toasts.element);
     this.unbind = this.keys.bind("Everywhere", {
-      "?": ["This list", () => help(this.keys)],
+      "?": ["This list", () => help(this)],
+      "g a": ["Go to the golden alert", () => this.router.go("/console/golden")],
       ...Object.fromEntries(PLACES.map(([href, name, , key]) => [`g ${key}`, [`Go to ${name.toLowerCase()}`, () => this.router.go(href)]])),
     });
     this.router = new Router(ROUTES, (page, parts, query) => this.show(page, parts, query));
     this.router.start();
     this.live = new Live("/v1/live", {
       // whether the session is over is asked, not believed: the answer leads to the sign-in
-      on: (name, data) => (name === "bye" ? this.api.get("/console/session").catch(() => {}) : this.tell(name, data)),
+      on: (name, data) => {
+        if (name === "bye") this.api.get("/console/session").catch(() => {});
+        else if (name === "hello") this.catchUp(data.now);
+        else this.tell(name, data);
+      },
       onState: (on) => {
+        if (!on && this.isLive) this.heardUntil = Date.now();
         this.isLive = on;
         this.liveMark.className = on ? "live on" : "live off";
         this.liveMark.setAttribute("aria-label", on ? "Live" : "Not live");
         this.liveMark.title = on ? "Live: changes show as they happen" : "Not live: reconnecting";
       },
     });
+    this.soon = setTimeout(() => { for (const load of Object.values(LATER)) load().catch(() => {}); }, SOON_MS);
+    this.tours.begin();
   }
 
-  show(page, parts, query) {
+  /** Show the page of a name; one that is not here yet is fetched first. */
+  async show(name, parts, query) {
     this.page?.close?.();
     this.abort?.abort();
-    this.abort = new AbortController();
+    const abort = this.abort = new AbortController();
     this.page = null;
     this.listeners.clear();
+    if (name && !known.has(name)) {
+      fill(this.main, h("div", { class: "page" }, skeleton(6)));
+      try {
+        known.set(name, await LATER[name]());
+      } catch {
+        if (!abort.signal.aborted) fill(this.main, failed(new Error("This part of the console could not be loaded."), () => this.router.show()));
+        return;
+      }
+      if (abort.signal.aborted) return;
+    }
+    this.draw(known.get(name), parts, query);
+  }
+
+  draw(page, parts, query) {
     if (!page) {
       document.title = "Not found · habitus";
       fill(this.main, empty("There is no such page.", h("a", { href: "/console/" }, "To the queue")));
@@ -111,10 +151,25 @@ export class App {
   }
 
   tell(name, data) {
+    if (name === "alerts") this.queue.note(data.ids ?? []);
     for (const listener of this.listeners.get(name) ?? []) listener(data);
   }
 
+  /** The line is there (again): look at what changed while it was not. now: the service's clock. */
+  async catchUp(now) {
+    const since = now - (Date.now() - (this.heardUntil ?? this.queue.loadedAt)) - SLACK_MS;
+    if (!this.queue.loadedAt) return;
+    try {
+      const { alerts } = await this.api.get(`/v1/alerts?fields=queue&sort=updated&sparks=0&limit=${LOOK_BACK}`);
+      const ids = alerts.filter(({ updated }) => updated >= since).map(({ id }) => id);
+      if (ids.length === LOOK_BACK) this.queue.missed();
+      if (ids.length) this.tell("alerts", { ids });
+    } catch { /* the next event brings another look */ }
+  }
+
   close() {
+    clearTimeout(this.soon);
+    this.tours.end();
     this.page?.close?.();
     this.abort?.abort();
     this.unbind?.();
@@ -152,7 +207,7 @@ export class App {
   }
 
   helpButton() {
-    return h("button", { class: "quiet", type: "button", "aria-label": "Keys and help", title: "Keys and help (?)", onclick: () => help(this.keys) }, icon("help"));
+    return h("button", { class: "quiet", type: "button", "aria-label": "Keys and help", title: "Keys and help (?)", onclick: () => help(this) }, icon("help"));
   }
 
   account() {

@@ -5,7 +5,6 @@ import { fill, h } from "./lib/dom.js";
 import { failed } from "./lib/ui.js";
 import { Settings } from "./lib/settings.js";
 import { App } from "./app.js";
-import { signIn } from "./pages/signin.js";
 
 const root = document.getElementById("app");
 const settings = new Settings();
@@ -14,22 +13,28 @@ let app = null;
 const api = new Api({ onSignedOut: () => leave("Your session has ended. Sign in to go on where you were."),
   onReach: (reached) => document.body.classList.toggle("unreachable", !reached) });
 
-/** Show the console of a session. */
-function enter(session) {
+/** Show the console of a session. isFirst: with a password that the person has just chosen. */
+function enter(session, { isFirst = false } = {}) {
   api.csrf = session.csrf;
   app?.close();
-  app = new App(root, { api, session, settings, leave });
+  app = new App(root, { api, session, settings, leave, isFirst });
   app.start();
 }
 
 /** Show the sign-in; the address stays, so one comes back to the same page. */
-function leave(message = "") {
+async function leave(message = "") {
   app?.close();
   app = null;
   api.csrf = "";
   for (const dialog of document.querySelectorAll("dialog")) dialog.remove();
-  fill(root, signIn({ api, settings, message, enter }));
-  root.querySelector("input")?.focus();
+  try {
+    const { signIn } = await import("./pages/signin.js");
+    if (app) return;
+    fill(root, signIn({ api, settings, message, enter }));
+    root.querySelector("input")?.focus();
+  } catch (error) {
+    fill(root, h("main", { class: "boot" }, failed(error, () => leave(message))));
+  }
 }
 
 async function begin() {

@@ -1,5 +1,7 @@
 /** The documented /v1 API with the session's cookie, and what it says when it refuses. */
 
+import { early } from "./early.js";
+
 /** A refusal. status 0: nobody answered. */
 export class ApiError extends Error {
   constructor(status, message, body = null, retryAfter = null) {
@@ -50,7 +52,7 @@ export class Api {
     if (method !== "GET" && this.csrf) headers["X-CSRF-Token"] = this.csrf;
     let answer;
     try {
-      answer = await fetch(url, {
+      answer = (method === "GET" && await early(url)?.catch(() => null)) || await fetch(url, {
         method, headers, signal, credentials: "same-origin", cache: "no-store", redirect: "error",
         body: body === undefined ? undefined : JSON.stringify(body),
       });

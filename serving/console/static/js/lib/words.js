@@ -22,7 +22,7 @@ export const KINDS = [["user", "Users"], ["host", "Hosts"], ["src_ip", "Addresse
 const KIND_NAMES = { user: "user", host: "host", src_ip: "address" };
 const BARS = [[12, 5], [9, 4], [6, 3], [3, 2]];
 
-/** OCSF severity_id of a risk in nats; the bars of serving/triage/words.py. */
+/** OCSF severity_id of a risk in nats; the bars of models/incidents/severity.py. */
 export function severityOf(risk) {
   return BARS.find(([bar]) => risk >= bar)?.[1] ?? 1;
 }
@@ -32,6 +32,9 @@ export const stateName = (state) => STATES.find(([known]) => known === state)?.[
 export const verdictName = (id) => VERDICTS.find((known) => known.id === id)?.name ?? "";
 export const verdictTone = (id) => VERDICTS.find((known) => known.id === id)?.tone ?? "watch";
 export const kindName = (kind) => KIND_NAMES[kind] ?? kind;
+
+/** What an alert of the first week says of itself. */
+export const LEARNING = "Raised in the organisation's first week, when nothing was known of what is usual: its risk is on no scale yet.";
 
 /** May this role do that? The service decides; this only hides what would be refused. */
 export function may(role, what) {

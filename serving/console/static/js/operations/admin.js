@@ -9,13 +9,13 @@ import { copy } from "../alert/events.js";
 const ROLES = [["collector", "Collector: sends events"], ["analyst", "Analyst: reads and judges"], ["scientist", "Scientist: also models"], ["admin", "Admin: everything"]];
 
 /** Show what stands only this once. */
-function once(title, words, secret) {
+export function once(title, words, secret) {
   const button = h("button", { type: "button", class: "primary", onclick: () => copy(button, secret) }, "Copy");
   dialog(title, (close) => h("div", { class: "stack" }, h("p", null, words), h("pre", { class: "secret", tabindex: "0" }, secret), h("footer", null, button, h("button", { type: "button", onclick: close }, "Done"))));
 }
 
 /** Ask before something that ends something. */
-function sure(app, title, words, work, again) {
+export function sure(app, title, words, work, again) {
   dialog(title, (close) => h("div", { class: "stack" }, h("p", null, words), h("footer", null, h("button", { type: "button", onclick: close }, "Cancel"), h("button", { type: "button", class: "danger", onclick: async () => {
     try {
       await work();

@@ -2,14 +2,15 @@
 
 import { fill, h, icon } from "../lib/dom.js";
 import { age, fixed, plain, plural } from "../lib/format.js";
-import { alertLink, entityLink, kindName, may } from "../lib/words.js";
+import { LEARNING, alertLink, entityLink, kindName, may } from "../lib/words.js";
 import { empty, entity, failed, panel, severity, skeleton, state, table, verdict } from "../lib/ui.js";
 import { path } from "../lib/api.js";
+import { alertParts } from "../lib/early.js";
 import { copy, rawEvents } from "../alert/events.js";
 import { exceptionDialog } from "../alert/exception.js";
 import { asText, save } from "../alert/export.js";
+import { usual } from "../alert/usual.js";
 import { Work } from "../alert/work.js";
-import { sentence, shares } from "../charts/bars.js";
 import { graph } from "../charts/graph.js";
 import { heatmap } from "../charts/heatmap.js";
 import { lanes } from "../charts/lanes.js";
@@ -73,9 +74,9 @@ class AlertPage {
   back() { this.app.router.go(this.app.queue.address); }
 
   async load() {
-    const base = path`/v1/alerts/${this.id}`;
+    const [base, around] = alertParts(this.id);
     const options = { signal: this.signal };
-    const context = this.app.api.get(`${base}/context`, options);
+    const context = this.app.api.get(around, options);
     context.catch(() => {}); // shown below, after the alert itself
     try {
       this.take(await this.app.api.get(base, options));
@@ -108,7 +109,8 @@ class AlertPage {
     if (known) Object.assign(known, { state: own.state, verdict_id: alert.verdict_id ?? null, version: own.version, assignee: alert.assignee?.name ?? "" });
     this.app.title(`${plain(own.entity)}, ${fixed(own.risk)}`);
     const created = alert.finding_info.created_time ?? alert.time;
-    fill(this.head, severity(alert.severity_id, own.risk), h("h1", null, entity(own.entity_kind, own.entity)), alert.verdict_id && verdict(alert.verdict_id), state(own.state),
+    this.learning ??= own.learning; // the answers to changes do not say it
+    fill(this.head, severity(alert.severity_id, own.risk), this.learning && h("span", { class: "learning", title: LEARNING }, "Learning"), h("h1", null, entity(own.entity_kind, own.entity)), alert.verdict_id && verdict(alert.verdict_id), state(own.state),
       own.incident_id && h("a", { href: `/console/incidents/${encodeURIComponent(own.incident_id)}` }, "Its incident"), own.disagrees && h("span", { class: "verdict watch" }, "opinions differ"),
       h("span", { class: "hint when" }, `day ${own.day} UTC · raised `, h("time", { datetime: new Date(created).toISOString() }, this.app.clock.moment(created)), ` · ${age(created)} ago · ${plural(own.n_events, "event")}`));
     this.work.show(alert);
@@ -123,7 +125,7 @@ class AlertPage {
         context.techniques?.length > 0 && h("p", { class: "techniques" }, "It would fit ", context.techniques.map(({ id, name }) => /^T\d{4}(\.\d{3})?$/.test(id)
           ? h("a", { href: `https://attack.mitre.org/techniques/${id.replace(".", "/")}/`, target: "_blank", rel: "noopener noreferrer" }, `${plain(name)} `, h("code", null, id)) : plain(name)))),
       panel("Why the risk", { hint: "points add up to it" }, context.evidence?.length ? waterfall(context.evidence, own.risk, except) : this.reasons()),
-      context.usual?.length > 0 && panel("Usual and now", {}, h("div", { class: "usual" }, context.usual.map((one) => this.usual(one)))),
+      context.usual?.length > 0 && panel("Usual and now", {}, usual(context.usual)),
       panel("Timeline", { hint: `times in ${clock.name(own.first_time ?? alert.time)}` }, context.timeline?.length ? lanes(context.timeline, clock) : empty("No events of that day are kept any more.")),
       context.hours?.usual && panel("Hours of the week", { hint: "of this entity, and of this alert" }, heatmap(context.hours, clock)),
       context.graph?.nodes?.length > 0 && panel("Scope", { hint: "users, hosts and addresses of these events" }, graph(context.graph, own.entity)),
@@ -146,13 +148,6 @@ class AlertPage {
       : empty("What the risk was made of is not kept any more.");
   }
 
-  usual(one) {
-    const odd = new Set((one.now ?? []).filter((value) => value.odd !== false).map(({ value }) => value));
-    const [whose, others] = one.peers?.length ? ["Its peers", one.peers] : ["Everybody else", one.everybody];
-    return h("div", { class: "habit" }, h("p", null, sentence(one)), h("div", { class: "sides" }, h("div", null, h("h3", null, "Usually"), shares(one.usual, { odd, most: 4 })),
-      others?.length > 0 && h("div", null, h("h3", null, whose), shares(others, { odd, most: 4 }))));
-  }
-
   similar(alerts) {
     return h("ul", { class: "similar" }, alerts.map((one) => h("li", null, h("a", { href: alertLink(one.id) }, `${kindName(one.entity_kind)} ${plain(one.entity)}`), h("span", { class: "hint" }, `${one.day} · ${fixed(one.risk)}`),
       one.verdict_id ? verdict(one.verdict_id) : state(one.state), one.reason && h("q", { class: "hint" }, plain(one.reason)))));
@@ -163,7 +158,7 @@ class AlertPage {
     const load = async () => {
       fill(place, skeleton(3));
       try {
-        const { events } = await this.app.api.get(path`/v1/alerts/${this.id}/events` + "?limit=50", { signal: this.signal });
+        const { events } = await this.app.api.get(alertParts(this.id)[2], { signal: this.signal });
         fill(place, rawEvents(events, this.app.clock, ", strangest first"));
       } catch (error) {
         if (error.name !== "AbortError") fill(place, failed(error, load));

@@ -4,12 +4,14 @@ import { h } from "../lib/dom.js";
 import { dialog, kbd } from "../lib/ui.js";
 
 /** Show them in a dialog. */
-export function help(keys) {
-  dialog("Keys", () => h("div", { class: "helpkeys" },
+export function help(app) {
+  const { keys } = app;
+  dialog("Keys", (close) => h("div", { class: "helpkeys" },
     [...keys.layers].reverse().map((layer) => h("section", null, h("h3", null, layer.title), h("dl", null,
       Object.entries(merged(layer.bindings)).map(([words, names]) => h("div", null,
         h("dt", null, names.map((name) => h("span", null, name.split(" ").map((part) => kbd(shown(part)))))), h("dd", null, words)))))),
-    h("p", { class: "hint" }, "Single keys can be switched off in Settings. docs/console.md tells more.")), { wide: true });
+    h("p", { class: "hint" }, "Single keys can be switched off in Settings. docs/console.md tells more."),
+    h("footer", null, h("button", { type: "button", onclick: () => { close(); app.tours.start(); } }, "Take the tour"))), { wide: true });
 }
 
 function merged(bindings) {

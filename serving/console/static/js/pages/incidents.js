@@ -2,7 +2,7 @@
 
 import { h } from "../lib/dom.js";
 import { age, count, fixed, plain, plural } from "../lib/format.js";
-import { alertLink, kindName, may } from "../lib/words.js";
+import { alertLink, kindName, may, severityName, severityOf } from "../lib/words.js";
 import { empty, entity, into, panel, severity, state, table, verdict } from "../lib/ui.js";
 import { path } from "../lib/api.js";
 import { lanes } from "../charts/lanes.js";
@@ -31,6 +31,12 @@ class IncidentsPage {
   }
 }
 
+/** Why the severity is not that of the risk alone. */
+function moved({ risk, severity_id: id }) {
+  const alone = severityOf(risk);
+  return alone !== id && h("span", { class: "hint" }, `${severityName(alone).toLowerCase()} by its risk alone, ${id > alone ? "graver" : "less grave"} by its stage and by what it touches`);
+}
+
 class IncidentPage {
   constructor(app, id, signal) {
     Object.assign(this, { app, id, signal, title: "Incident", mayJudge: may(app.session.role, "judge") });
@@ -56,7 +62,7 @@ class IncidentPage {
     const moments = told.timeline.map((one) => ({ time: one.first_us / 1000, class: VIEWS.has(one.view) ? one.view : "other",
       text: `${kindName(one.entity_kind)} ${one.entity} ${one.says}${one.count > 1 ? ` (${count(one.count)} times)` : ""}` }));
     return [
-      h("div", { class: "alerthead" }, severity(told.severity_id, told.risk), h("h1", null, plain(told.title)), incident.verdict_id && verdict(incident.verdict_id), state(incident.unmapped.state),
+      h("div", { class: "alerthead" }, severity(told.severity_id, told.risk), moved(told), h("h1", null, plain(told.title)), incident.verdict_id && verdict(incident.verdict_id), state(incident.unmapped.state),
         h("span", { class: "hint when" }, `${clock.moment(incident.start_time)} to ${clock.moment(incident.end_time)} · ${plural(told.alerts, "alert")} · ${plural(told.events, "event")}`)),
       h("div", { class: "alertcols" },
         h("div", { class: "stack story-col" },

@@ -5,6 +5,7 @@ import { age, count, duration, fixed, plain } from "../lib/format.js";
 import { may } from "../lib/words.js";
 import { empty, into, panel, table } from "../lib/ui.js";
 import { accountsTab, auditTab, keysTab } from "../operations/admin.js";
+import { channelsTab } from "../operations/channels.js";
 import { quarantineTab } from "../operations/quarantine.js";
 
 const QUIET_MS = 3_600_000;
@@ -13,7 +14,7 @@ class OperationsPage {
   constructor(app, query, signal) {
     Object.assign(this, { app, signal, title: "Operations" });
     const admin = may(app.session.role, "administer");
-    this.tabs = [["sources", "Sources", () => this.sources()], ["quarantine", "Quarantine", () => quarantineTab(app, signal)],
+    this.tabs = [["sources", "Sources", () => this.sources()], ["quarantine", "Quarantine", () => quarantineTab(app, signal)], ["channels", "Notifications", () => channelsTab(app, signal)],
       ...(admin ? [["keys", "Keys", () => keysTab(app, signal)], ["accounts", "Accounts", () => accountsTab(app, signal)], ["audit", "Audit", () => auditTab(app, signal)]] : [])];
     this.place = h("div", { role: "tabpanel", id: "tabpanel", tabindex: "-1" });
     this.bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Operations", onkeydown: (event) => this.arrow(event) }, this.tabs.map(([key, name]) =>

@@ -27,7 +27,7 @@ class QueuePage {
     this.bulk = h("div", { class: "bulk" });
     this.list = new VirtualList({
       label: "Alerts", header: HEADER, store: this.store, draw: (alert) => row(alert, app.clock),
-      onOpen: (alert) => this.open(alert), onSelect: (position, span) => this.select(position, span),
+      onOpen: (alert) => this.open(alert), onSelect: (position, span) => this.select(position, span), onSight: (rows) => this.sparks(rows),
     });
     this.element = h("div", { class: "page queue" },
       h("div", { class: "top" }, h("h1", null, "Queue"), this.summary, this.budget), this.toolbar.element, this.pill, this.place, this.bulk);
@@ -44,7 +44,7 @@ class QueuePage {
       this.present();
       this.list.element.scrollTop = this.store.kept ?? 0;
       this.list.reveal();
-      this.hear();
+      if (this.store.heard.size || this.store.isStale) this.hear();
     } else this.show(this.wanted);
     this.loadBudget();
   }
@@ -79,10 +79,8 @@ class QueuePage {
       await this.store.load(filter, this.app.session.login, asking.signal);
       this.list.element.scrollTop = 0;
       this.present();
-      if (!this.store.isComplete) {
-        await this.store.rest(this.app.session.login, asking.signal);
-        this.present();
-      }
+      await this.store.rest(this.app.session.login, asking.signal, () => this.list.grow());
+      this.sum();
     } catch (error) {
       if (error.name !== "AbortError") fill(this.place, failed(error, () => this.show(filter)));
     } finally {
@@ -90,15 +88,22 @@ class QueuePage {
     }
   }
 
+  /** How many there are, and how many of them are from days on which nothing was known yet. */
+  sum() {
+    const { total, rows, isComplete } = this.store;
+    const learning = rows.reduce((number, row) => number + (row.learning ? 1 : 0), 0);
+    const parts = [plural(total, "alert"), isComplete && total > rows.length && `the first ${rows.length} shown`, learning > 0 && `${learning} from the first week`];
+    this.summary.textContent = parts.filter(Boolean).join(", ");
+  }
+
   present() {
-    this.summary.textContent = this.store.isComplete && this.store.total > this.store.rows.length
-      ? `${plural(this.store.total, "alert")}, the first ${this.store.rows.length} shown` : plural(this.store.total, "alert");
+    this.sum();
     if (!this.store.rows.length) fill(this.place, this.nothing());
     else if (!this.place.contains(this.list.element)) fill(this.place, this.list.element);
     this.list.refresh();
     this.drawPill();
     this.drawBulk();
-    const typing = document.activeElement === this.toolbar.search || document.querySelector("dialog[open]");
+    const typing = document.activeElement === this.toolbar.search || document.querySelector("dialog[open], .tour");
     if (!typing && (document.activeElement === document.body || !document.activeElement?.isConnected || this.fresh === undefined)) {
       this.list.element.focus({ preventScroll: true });
     }
@@ -112,8 +117,7 @@ class QueuePage {
   }
 
   drawPill() {
-    const { waiting } = this.store;
-    const known = waiting ? waiting.rows.filter(({ id }) => !this.store.index.has(id)).length : 0;
+    const known = this.store.waiting.size;
     fill(this.pill, known ? h("button", { type: "button", onclick: () => this.refresh() }, `${plural(known, "new alert")}: show`, kbd("r")) : null);
   }
 
@@ -182,14 +186,14 @@ class QueuePage {
     }
   }
 
-  /** Show what waits, or ask. */
-  async refresh() {
-    const { waiting } = this.store;
-    if (waiting) {
-      this.store.take(waiting);
-      this.list.element.scrollTop = 0;
-      this.present();
-    } else await this.show(this.wanted);
+  /** Show what waits. */
+  async refresh() { await this.show(this.wanted); }
+
+  /** Rows in sight whose last days are not here yet. */
+  async sparks(rows) {
+    try {
+      for (const { id } of await this.store.sparks(rows, this.signal)) this.list.redraw(id);
+    } catch { /* a row is readable without */ }
   }
 
   /** Something changed: look, at most every two seconds, and leave in place what is in sight. */
@@ -202,13 +206,13 @@ class QueuePage {
   async look() {
     try {
       const filter = this.wanted;
-      const found = await this.store.ask(filter, this.app.session.login, this.signal);
+      const { store } = this;
+      const untouched = () => !store.selected.size && this.list.element.scrollTop === 0 && store.position <= 0 && !document.querySelector("dialog[open], .tour");
+      if (!store.isStale) await store.changes(this.app.session.login, this.signal);
+      else if (!untouched()) await store.catchUp(this.app.session.login, this.signal);
       if (this.signal.aborted || filter !== this.wanted) return;
-      this.store.loadedAt = Date.now();
-      const untouched = !this.store.selected.size && this.list.element.scrollTop === 0 && this.store.position <= 0 && !document.querySelector("dialog[open]");
-      if (!this.store.rows.length || untouched) this.store.take(found);
-      else this.store.merge(found);
-      this.present();
+      if (store.isStale || (store.waiting.size && (!store.rows.length || untouched()))) await this.show(filter);
+      else this.present();
     } catch { /* the next event brings another look */
     } finally {
       this.looking = 0;

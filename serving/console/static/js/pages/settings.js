@@ -22,7 +22,8 @@ class SettingsPage {
     return panel("Appearance and keys", { hint: "kept in this browser" }, h("div", { class: "stack" },
       field("Theme", select([["auto", "As the system has it"], ["light", "Light"], ["dark", "Dark"]], settings.theme, { onchange: (event) => settings.set("theme", event.target.value) })),
       field("Time zone", select(zones.map((zone) => [zone, zone === ownZone() && zone !== "UTC" ? `${zone} (this computer's)` : zone]), settings.zone, { onchange: (event) => { settings.set("zone", event.target.value); now.textContent = this.app.clock.moment(Date.now()); } }), now),
-      h("p", { class: "hint" }, "Days of alerts are always days in UTC."), h("label", { class: "check" }, keys, "Single keys (j, k, 1 to 7 and others)")));
+      h("p", { class: "hint" }, "Days of alerts are always days in UTC."), h("label", { class: "check" }, keys, "Single keys (j, k, 1 to 7 and others)"),
+      h("div", null, h("button", { type: "button", onclick: () => this.app.tours.start() }, "Take the tour"))));
   }
 
   password() {

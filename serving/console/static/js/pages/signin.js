@@ -69,7 +69,7 @@ export function signIn({ api, message, enter }) {
       }
       try {
         await api.post("/console/session/password", { old, new: first.value }, { quiet: true });
-        enter(await api.get("/console/session", { quiet: true }));
+        enter(await api.get("/console/session", { quiet: true }), { isFirst: true });
       } catch (error) {
         if (error.status === 401) credentials();
         say(error.status === 401 ? "Changed. Sign in with the new password." : error.message, error.status === 401 ? "calm" : "alarm");

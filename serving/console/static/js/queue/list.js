@@ -3,14 +3,15 @@
 import { fill, h } from "../lib/dom.js";
 
 const BEYOND = 8;
+const STILL_MS = 120;
 
 export class VirtualList {
   /**
    * draw(row, position) makes a row's element; it gets its place, id and state here. header: columns' titles.
-   * onOpen(row) on Enter or click, onMove() when the cursor has moved.
+   * onOpen(row) on Enter or click, onSight(rows) when it stands still.
    */
-  constructor({ label, header, draw, store, onOpen, onSelect }) {
-    Object.assign(this, { draw, store, onOpen, onSelect });
+  constructor({ label, header, draw, store, onOpen, onSelect, onSight = () => {} }) {
+    Object.assign(this, { draw, store, onOpen, onSelect, onSight });
     this.shown = new Map();
     this.body = h("div", { class: "rows", role: "rowgroup" });
     this.element = h("div", { class: "grid", role: "grid", tabindex: "0", "aria-label": label, "aria-multiselectable": "true",
@@ -39,6 +40,13 @@ export class VirtualList {
     this.mark();
   }
 
+  /** There are more rows behind the ones that were there. */
+  grow() {
+    this.element.setAttribute("aria-rowcount", String(this.store.rows.length + 1));
+    this.body.style.setProperty("height", `${this.store.rows.length * this.height}px`);
+    this.render();
+  }
+
   later() {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => { this.frame = 0; this.render(); });
@@ -62,6 +70,9 @@ export class VirtualList {
       added.push(element);
     }
     this.body.append(...added);
+    if (!added.length) return;
+    clearTimeout(this.still);
+    this.still = setTimeout(() => this.onSight([...this.shown.keys()].map((position) => this.store.rows[position]).filter(Boolean)), STILL_MS);
   }
 
   row(position) {
@@ -139,6 +150,7 @@ export class VirtualList {
 
   close() {
     this.observer.disconnect();
+    clearTimeout(this.still);
     cancelAnimationFrame(this.frame);
     fill(this.body);
   }

@@ -3,11 +3,14 @@
  * a button, so that nothing moves under the cursor; what changed is shown where it stands.
  */
 
-import { DEFAULTS, toAddress, toApi } from "./filter.js";
+import { DEFAULTS, firstPage, pageOf, toAddress } from "./filter.js";
 
 const MOST = 10_000;
-/** Asked for first, so that there is something to read while the others come. */
-const FIRST = 200;
+/** Alerts of each further page: few enough that reading them never holds a key up. */
+const PAGE = 1500;
+/** Alerts that are asked for by their ids at once, and how many of them are looked at one by one at all. */
+const IDS = 200;
+const MOST_CHANGED = 1000;
 
 export class Queue {
   constructor(api) {
@@ -18,9 +21,24 @@ export class Queue {
     this.selected = new Set();
     this.cursor = null;
     this.total = 0;
-    this.waiting = null;
+    this.waiting = new Set();
+    this.following = null;
     this.loadedAt = 0;
     this.scrollTop = 0;
+    this.heard = new Set();
+    this.isStale = false;
+  }
+
+  /** The service says that these changed: `changes` looks at them. */
+  note(ids) {
+    for (const id of ids) this.heard.add(id);
+    if (this.heard.size > MOST_CHANGED) this.missed();
+  }
+
+  /** Something may have changed that nobody told of. */
+  missed() {
+    this.isStale = true;
+    this.heard.clear();
   }
 
   /** Address of the queue as it is filtered. */
@@ -31,49 +49,77 @@ export class Queue {
 
   /** Ask for the first alerts of a filter and take them; `rest` brings the others. */
   async load(filter, login, signal) {
-    const found = await this.ask(filter, login, signal, FIRST);
+    this.heard.clear();
+    this.isStale = false;
+    const found = await this.api.get(firstPage(filter, login), { signal });
     this.filter = { ...filter };
     this.take(found);
   }
 
-  /** Ask for the other alerts of the filter and take them; cursor and selection stay. */
-  async rest(login, signal) {
-    this.take(await this.ask(this.filter, login, signal));
+  /** Ask for the other alerts of the filter, page by page; cursor and selection stay. onPage() after each. */
+  async rest(login, signal, onPage) {
+    while (this.following && this.rows.length < MOST) {
+      const found = await this.api.get(pageOf(this.filter, login, { limit: PAGE, sparks: 0, after: this.following }), { signal });
+      // what changed its place between two pages is on both
+      this.rows = this.rows.concat(found.alerts.filter(({ id }) => !this.index.has(id)).slice(0, MOST - this.rows.length));
+      this.following = found.next;
+      this.reindex();
+      onPage();
+    }
   }
 
   /** Whether all alerts are here, as many as are ever shown. */
-  get isComplete() { return this.rows.length >= Math.min(this.total, MOST); }
+  get isComplete() { return !this.following || this.rows.length >= MOST; }
 
-  async ask(filter, login, signal, limit = MOST) {
-    const params = toApi(filter, login);
-    params.set("fields", "queue");
-    params.set("limit", String(limit));
-    const found = await this.api.get(`/v1/alerts?${params}`, { signal });
-    return { rows: rowsOf(found), total: found.total ?? rowsOf(found).length };
-  }
-
-  take({ rows, total }) {
-    this.rows = rows;
-    this.total = total;
-    this.waiting = null;
+  take({ alerts, next, total }) {
+    this.rows = alerts;
+    this.following = next;
+    this.total = total ?? alerts.length;
+    this.waiting = new Set();
     this.loadedAt = Date.now();
     this.reindex();
     this.selected = new Set([...this.selected].filter((id) => this.index.has(id)));
     if (!this.index.has(this.cursor)) this.cursor = this.rows[Math.min(this.lastIndex ?? 0, this.rows.length - 1)]?.id ?? null;
   }
 
-  /** What the service tells now: known rows change where they stand; returns how many are new. */
-  merge(found) {
-    const fresh = new Map(found.rows.map((row) => [row.id, row]));
-    this.rows.forEach((row, position) => {
-      const now = fresh.get(row.id);
-      if (!now) row.gone = true;
-      else this.rows[position] = now;
-    });
-    const added = found.rows.filter((row) => !this.index.has(row.id)).length;
-    this.waiting = added ? found : null;
-    if (!added) this.total = found.total;
-    return added;
+  /** Look at what the service said has changed: known rows change where they stand, new ones wait. */
+  async changes(login, signal) {
+    const ids = [...this.heard];
+    this.heard.clear();
+    for (let at = 0; at < ids.length; at += IDS) {
+      const some = ids.slice(at, at + IDS);
+      const { alerts } = await this.api.get(pageOf(this.filter, login, { limit: IDS, ids: some.join(",") }), { signal });
+      const fresh = new Map(alerts.map((row) => [row.id, row]));
+      for (const id of some) {
+        const position = this.index.get(id), now = fresh.get(id);
+        if (position === undefined) now ? this.waiting.add(id) : this.waiting.delete(id);
+        else if (now) this.rows[position] = now;
+        else if (!this.rows[position].gone) {
+          this.rows[position].gone = true;
+          this.total -= 1;
+        }
+      }
+    }
+    this.loadedAt = Date.now();
+  }
+
+  /** Look at the first page and at what is around the cursor: the rest may be older than it seems. */
+  async catchUp(login, signal) {
+    this.isStale = false;
+    const { alerts } = await this.api.get(firstPage(this.filter, login), { signal });
+    for (const { id } of [...alerts, ...this.rows.slice(Math.max(0, this.position - IDS), this.position + IDS)]) this.heard.add(id);
+    await this.changes(login, signal);
+  }
+
+  /** Fetch the last days of rows that came without; returns those that have them now. */
+  async sparks(rows, signal) {
+    const lacking = rows.filter((row) => !row.spark && !row.asked).slice(0, IDS);
+    if (!lacking.length) return [];
+    for (const row of lacking) row.asked = true;
+    const { alerts } = await this.api.get(`/v1/alerts?${new URLSearchParams({ fields: "queue", limit: IDS, ids: lacking.map(({ id }) => id).join(",") })}`, { signal });
+    const found = new Map(alerts.map(({ id, spark }) => [id, spark]));
+    for (const row of lacking) row.spark = found.get(row.id) ?? null;
+    return lacking;
   }
 
   get position() { return this.index.get(this.cursor) ?? -1; }
@@ -112,10 +158,4 @@ export class Queue {
   }
 
   reindex() { this.index = new Map(this.rows.map((row, position) => [row.id, position])); }
-}
-
-/** Rows come as objects, or as columns' names with rows of values. */
-function rowsOf(found) {
-  if (!found.columns) return found.alerts;
-  return found.rows.map((values) => Object.fromEntries(found.columns.map((name, position) => [name, values[position]])));
 }

@@ -21,7 +21,7 @@ export class Toolbar {
     this.sort = h("span");
     this.element = h("div", { class: "toolbar", role: "search" },
       h("div", { class: "searchbox" }, icon("search"), this.search, kbd("/")), this.states, this.severity, this.more, this.sort,
-      h("button", { type: "button", onclick: () => this.views() }, "Views", kbd("v")));
+      h("button", { type: "button", onclick: () => this.views() }, "Views", kbd("v")), may(app.session.role, "judge") && h("a", { class: "quietlink", href: "/console/golden" }, "Golden alert"));
     this.draw();
   }
 

@@ -1,11 +1,12 @@
 """What analysts' verdicts are worth: four weeks of a simulated operations centre, with and without them.
 
     python -m benchmarks.bench_feedback [--users 250] [--days 42] [--seeds 8,9,10,11,12]
-        [--work out/detection] [--docs docs]
+        [--layers] [--work out/detection] [--docs docs]
 
 Organisations are those of `bench_detection`, scored by the same code and kept in the same folder. Every day
 the riskiest entity-days are shown (10 for 500 users and hosts) and somebody who knows the labels judges each
 of them; the verdicts are given to `models.feedback` on the next day. Writes docs/feedback.md with --docs.
+With --layers also centres that weigh evidence by their verdicts, or read some alerts to learn from.
 """
 
 from __future__ import annotations
@@ -20,9 +21,15 @@ import numpy as np
 from benchmarks.bench_detection import Job, Organisation, numbers, organisation
 from features.behaviours import ENTITY_KINDS
 from features.kernel_cache import use_user_cache
+from models.alerts import NEAR
+from models.feedback import precision
 from models.feedback.feedback import BENIGN, TRUE_POSITIVE, Feedback, Verdict
+from models.risk import Budget
+from training.labels import Lesson
 from training.pedb.held_out import allowed
 from training.pedb.protocol import KINDS, Protocol
+from training.reranker import BATCH, ONLINE, Learner
+from training.retraining import Queue, factors, retrain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +38,8 @@ if TYPE_CHECKING:
 
 WEEKS = 4
 MUTED_DAYS = 14
+GATE = "gate"
+GATE_DAYS = 7
 DAY_US = 86_400_000_000
 SAMPLES = 2_000
 MARK = ("<!-- measured: begin -->", "<!-- measured: end -->")
@@ -80,7 +89,10 @@ class Centre:
 
     listens: whether what it says is heard. flipped: share of verdicts that are the opposite of the truth.
     late_days: days from what is shown to its verdict. mutes: a harmless verdict hides the entity altogether,
-    as a snooze button does, instead of what `models.feedback` makes of it.
+    as a snooze button does, instead of what `models.feedback` makes of it. weighs: fit of the weights by
+    cause that are set every day from LEAST_JUDGED verdicts on, without asking anybody; "gate": those that
+    `training.retraining` lets in, once a week. learns: part of what is shown that is chosen as
+    `models.alerts` chooses what would teach most.
     """
 
     name: str
@@ -88,6 +100,8 @@ class Centre:
     flipped: float = 0.0
     late_days: int = 1
     mutes: bool = False
+    weighs: str = ""
+    learns: float = 0.0
 
 
 CENTRES = (
@@ -98,6 +112,17 @@ CENTRES = (
     Centre("verdicts, 30% flipped", flipped=0.3),
     Centre(f"snooze of {MUTED_DAYS} days", mutes=True),
     Centre(f"snooze of {MUTED_DAYS} days, 10% flipped", mutes=True, flipped=0.1),
+)
+LAYERS = (
+    Centre("verdicts, online weights", weighs=ONLINE),
+    Centre("verdicts, batch weights", weighs=BATCH),
+    Centre("verdicts, weights that the gate lets in", weighs=GATE),
+    Centre("verdicts, online weights, 10% flipped", weighs=ONLINE, flipped=0.1),
+    Centre("verdicts, batch weights, 10% flipped", weighs=BATCH, flipped=0.1),
+    Centre("verdicts, weights that the gate lets in, 10% flipped", weighs=GATE, flipped=0.1),
+    Centre("verdicts, 10% to learn from", learns=0.1),
+    Centre("verdicts, 20% to learn from", learns=0.2),
+    Centre("verdicts, batch weights, 10% to learn from", weighs=BATCH, learns=0.1),
 )
 
 
@@ -150,10 +175,15 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
     muted: dict[int, int] = {}
     waiting: list[tuple[int, int, int]] = []
     shown: list[np.ndarray] = []
+    weigher = Weigher(past, feedback, centre) if centre.weighs else None
     for day in range(first, first + 7 * WEEKS):
         while waiting and waiting[0][0] <= day:
             _, row, verdict_id = waiting.pop(0)
             _hear(past, row, verdict_id, centre, feedback, muted, day)
+            if weigher is not None:
+                weigher.hear(row, verdict_id, day)
+        if weigher is not None:
+            weigher.begin(day, (day - first) % GATE_DAYS == 0)
         rows = np.flatnonzero(past.day == day)
         risk = past.risk[rows]
         if centre.mutes:
@@ -163,7 +193,11 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
             risk = risk * feedback.factors(  # type: ignore[arg-type]
                 names, past.causes, past.entity[rows], day, evidence, evidence
             )
-        top = rows[np.argsort(-risk, kind="stable")[: protocol.slots(protocol.reference, len(rows))]]
+        slots = protocol.slots(protocol.reference, len(rows))
+        order = rows[np.argsort(-risk, kind="stable")]
+        top = _chosen(past, order, slots, Budget(learn_share=centre.learns).to_learn(day, slots), feedback)
+        if weigher is not None:
+            weigher.show(day, top, rows, risk, slots)
         shown.append(top)
         # drawn in any case, so that all centres err at the same places
         wrong = rng.random(len(top)) < centre.flipped
@@ -180,6 +214,63 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
         len(seen) / max(1, len(past.truth.campaigns)),
         _repeats(past, shown),
     )
+
+
+def _chosen(past: Past, order: np.ndarray, slots: int, to_learn: int, feedback: Feedback) -> np.ndarray:
+    """What is shown of a day's rows, the riskiest first: `models.alerts`, of a day that is over."""
+    if not to_learn:
+        return order[:slots]
+    own, near = order[: slots - to_learn], order[slots - to_learn :][: NEAR * slots]
+    unknown = precision.unknown(feedback.verdicts, past.causes, past.evidence[near])
+    return np.concatenate([own, near[np.argsort(-unknown, kind="stable")][:to_learn]])
+
+
+class Weigher:
+    """Sets a centre's weights from what it says."""
+
+    def __init__(self, past: Past, feedback: Feedback, centre: Centre) -> None:
+        self._past, self._feedback, self._centre = past, feedback, centre
+        self._learner = Learner(BATCH if centre.weighs == GATE else centre.weighs)
+        self._lessons: dict[int, Lesson] = {}
+        self._others: dict[int, np.ndarray] = {}
+        self._slots: dict[int, int] = {}
+
+    def hear(self, row: int, verdict_id: int, day: int) -> None:
+        """Take in a verdict on the day on which it comes."""
+        true = verdict_id == TRUE_POSITIVE
+        self._lessons[row] = self._lessons[row]._replace(true=true, known_day=day, at_us=day * DAY_US)
+        self._learner.learn(self._lessons[row])
+
+    def begin(self, day: int, asks: bool) -> None:
+        """Set the weights of a day. asks: whether the gate is asked on it."""
+        if self._centre.weighs != GATE:
+            if not self._learner.lacks:
+                self._feedback.weigh(self._learner.weights())
+        elif asks and not self._learner.lacks:
+            now = self._feedback.weights
+            lessons = list(self._lessons.values())
+            again = [
+                one._replace(risk=float(one.risk * change))
+                for one, change in zip(lessons, factors(now, lessons), strict=True)
+            ]
+            found = retrain(Queue(again, self._others, self._slots, now), seed=day)
+            if found.decision.passed:
+                self._feedback.weigh(found.weights)
+
+    def show(self, day: int, top: np.ndarray, rows: np.ndarray, risk: np.ndarray, slots: int) -> None:
+        """What was shown of a day, with the risks of all of it, which are kept as without weights."""
+        past, at = self._past, {row: place for place, row in enumerate(rows.tolist())}
+        made = []
+        for row in top.tolist():
+            nats = past.evidence[row]
+            given = {past.causes[c]: float(nats[c]) for c in np.flatnonzero(nats > 0).tolist()}
+            kind = ENTITY_KINDS[int(past.kind[row])]
+            made.append(Lesson(kind, str(past.name[row]), day, None, day + 1, float(risk[at[row]]), given))
+        plain = factors(self._feedback.weights, made)
+        for row, lesson, change in zip(top.tolist(), made, plain.tolist(), strict=True):
+            self._lessons[row] = lesson._replace(risk=lesson.risk / change)
+        self._others[day] = risk[~np.isin(rows, top)]
+        self._slots[day] = slots
 
 
 def _hear(
@@ -266,17 +357,19 @@ def main(arguments: list[str] | None = None, say: Callable[[str], None] = print)
     parser.add_argument("--users", type=int, default=250)
     parser.add_argument("--days", type=int, default=42)
     parser.add_argument("--seeds", type=numbers, default=(8, 9, 10, 11, 12))
+    parser.add_argument("--layers", action="store_true", help="weights and alerts to learn from as well")
     parser.add_argument("--work", type=Path, default=Path("out/detection"))
     parser.add_argument("--docs", type=Path, help="folder of feedback.md, e.g. docs")
     options = parser.parse_args(arguments)
     use_user_cache()
     protocol = Protocol()
     aside = allowed(options.seeds, final=False)
-    lived: dict[str, list[Lived]] = {centre.name: [] for centre in CENTRES}
+    centres = CENTRES + LAYERS if options.layers else CENTRES
+    lived: dict[str, list[Lived]] = {centre.name: [] for centre in centres}
     for seed in options.seeds:
         job = Job(seed, options.users, options.days, options.work, protocol, aside, ())
         past = past_of(organisation(job, {}))
-        for centre in CENTRES:
+        for centre in centres:
             lived[centre.name].append(live(past, centre, protocol, seed))
         say(f"lived through seed {seed}")
     about = f"{len(options.seeds)} seeds, {options.users} users, the last {7 * WEEKS} of {options.days} days."

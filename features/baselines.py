@@ -313,12 +313,15 @@ class Baselines:
             self.entities.group[ours[mine == 0]] = groups[mine == 0]
         return ids, np.unique(np.concatenate(mixed))
 
-    def shed_entities(self, share: float = 0.2) -> int:
+    def shed_entities(self, share: float = 0.2, newcomers: np.ndarray | None = None) -> int:
         """Drop the habits of the lightest entities (by decayed weight of all their habits); returns how many
         entities.
 
         What they did stays in the sums of their peers and of the organisation. Ids stay valid until
         `renumber`.
+
+        newcomers: bool by id, who was never seen before the open day. Where they alone could make up the
+        share they do: whoever invents names must not push out those who have a history, however light.
         """
         ids = self.entities.all_ids()
         sums = self.sums()
@@ -330,6 +333,11 @@ class Baselines:
         count = int(len(ids) * share)
         if not count:
             return 0
+        if newcomers is not None:
+            # those without weight have been shed before, and go as soon as nobody holds them
+            fresh = np.flatnonzero(newcomers[ids] & (weight > 0))
+            if len(fresh) >= count:
+                ids, weight = ids[fresh], weight[fresh]
         gone = np.zeros(self.entities.end, np.bool_)
         gone[ids[np.argsort(weight, kind="stable")[:count]]] = True
         keys = self._table.keys[0::2]

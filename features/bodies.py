@@ -36,8 +36,15 @@ SNIFFED_ALONE = 16
 """Lines that are looked at one by one when the beginning as a whole is of no known source."""
 SNIFFED_BYTES = 1 << 14
 UNKNOWN = "no known log format; name the source in the request, or describe its fields with a mapping"
+LINE_FEED = 10
 CLIENT_SEED = 0x636C69656E74
 """Keeps the ids that clients give apart from the ids of sources."""
+
+
+_SMALL = 4096
+"""Bytes of a body that is looked at line by line."""
+_BLANK = np.zeros(256, np.bool_)
+_BLANK[[byte for byte in range(256) if not bytes([byte]).strip()]] = True
 
 
 class Body(NamedTuple):
@@ -89,7 +96,24 @@ class _Part(NamedTuple):
 
 def count_records(content: bytes) -> int:
     """Lines that are not blank."""
+    if len(content) < _SMALL:
+        return len(list(filter(bytes.strip, content.split(b"\n"))))
+    # a blank line holds nothing but blanks: where no line begins with one, none of them is blank
+    data = np.frombuffer(content, np.uint8)
+    ends = np.flatnonzero(data == LINE_FEED)
+    firsts = data[np.minimum(np.concatenate([[0], ends + 1]), len(data) - 1)]
+    if len(ends) and ends[-1] == len(data) - 1:
+        firsts = firsts[:-1]
+    if not _BLANK[firsts].any():
+        return len(firsts)
     return len(list(filter(bytes.strip, content.split(b"\n"))))
+
+
+def line_feeds(content: bytes) -> int:
+    """How many there are; of a large body several times as fast as `bytes.count`."""
+    if len(content) < _SMALL:
+        return content.count(b"\n")
+    return int(np.count_nonzero(np.frombuffer(content, np.uint8) == LINE_FEED))
 
 
 def nth_record(content: bytes, number: int) -> bytes:
@@ -175,8 +199,8 @@ class _Work:
 
     def _admitted(self, keys: np.ndarray, body: np.ndarray, record: np.ndarray) -> np.ndarray:
         """Bool (n,): new events. Keys of records with a client's id are replaced by that id's."""
-        for number in np.unique(body).tolist():
-            ids = self.bodies[number].ids
+        for number, asked in enumerate(self.bodies):
+            ids = asked.ids
             if ids is None:
                 continue
             mine = np.flatnonzero(body == number)
@@ -202,7 +226,7 @@ class _Work:
         buffer = np.frombuffer(joined + bytes(MARGIN), np.uint8)
         starts = np.cumsum([0, *(len(content) + 1 for content in contents[:-1])])
         scanner = self.reader.scanner()
-        rows_at_once = min(CHUNK_RECORDS, joined.count(b"\n") + 1)
+        rows_at_once = min(CHUNK_RECORDS, int(np.count_nonzero(buffer == LINE_FEED)) + 1)
         seen = np.zeros(len(chosen), np.int64)
         position, stop = 0, len(joined)
         while position < stop:

@@ -39,6 +39,11 @@ DERIVED = 3
 """Values that one raw string can give at most (an address: itself, its network, its country)."""
 
 _ACTIVITY, _PAIR_API, _PAIR_LINEAGE, _PAIR_SERVICE = 0, 1, 2, 3
+_PAIR_PARTS = np.array(
+    [RAW[name] for name in ("service", "operation", "process", "parent_process", "protocol")]
+)
+_PAIR_COLUMNS = np.array([COLUMN[name] for name in ("activity", "api", "lineage", "dst_service")])
+_ENTITY_RAWS = np.array([RAW[name] for name in ("user", "host", "src_ip")])
 _VALUES_OF_RAW = {
     "user": ("user",),
     "target_user": ("target_user",),
@@ -98,7 +103,7 @@ class Batch(NamedTuple):
 
 
 def concatenated(batches: Sequence[Batch]) -> Batch:
-    """Several batches as one; an empty one for none."""
+    """Several batches as one; an empty one for none, and a single one as it is."""
     if not batches:
         return Batch(
             np.zeros(0, np.int64),
@@ -108,7 +113,17 @@ def concatenated(batches: Sequence[Batch]) -> Batch:
             np.zeros(0, np.int64),
             np.zeros(0, np.int64),
         )
+    if len(batches) == 1:
+        return batches[0]
     return Batch(*(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
+
+
+def among(class_uid: np.ndarray, classes: Sequence[int]) -> np.ndarray:
+    """Bool (n,): which events are of some few classes; `numpy.isin` costs more than a batch of a few."""
+    found = np.zeros(len(class_uid), np.bool_)
+    for known in classes:
+        found |= class_uid == known
+    return found
 
 
 @njit(cache=True, inline="always")
@@ -116,7 +131,7 @@ def _pair_key(kind: int, left: int, right: int) -> int:
     return np.int64(kind + 1) << 60 | np.int64(left & 0x3FFFFFFF) << 30 | np.int64(right & 0x3FFFFFFF)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _row_pairs(
     raw: np.ndarray,
     derived: np.ndarray,
@@ -144,7 +159,7 @@ def _row_pairs(
             out[row, _PAIR_SERVICE] = _pair_key(_PAIR_SERVICE, derived[raw[row, protocol], 0], dst_port[row])
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _unknown_pairs(pairs: np.ndarray, keys: np.ndarray, out: np.ndarray) -> int:
     """Pair keys that the map does not hold, repeats included; stops when `out` is full."""
     count = 0
@@ -159,7 +174,7 @@ def _unknown_pairs(pairs: np.ndarray, keys: np.ndarray, out: np.ndarray) -> int:
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _fill(
     raw: np.ndarray,
     derived: np.ndarray,
@@ -241,6 +256,7 @@ class Columniser:
         self._by_sid: list[int] = []
         self._known_sids = len(self._resolver)
         self._pairs = IntMap(room=4096)
+        self._hour_ids = np.zeros(48, np.int32)
 
     @property
     def nbytes(self) -> int:
@@ -258,9 +274,6 @@ class Columniser:
         self._resolve_new()
         columns = np.zeros((len(rows.time_us), WIDTH), np.int32)
         pairs = np.zeros((len(rows.time_us), 4), np.int64)
-        at = np.array(
-            [RAW[name] for name in ("service", "operation", "process", "parent_process", "protocol")]
-        )
         _row_pairs(
             rows.raw,
             self._derived,
@@ -268,7 +281,7 @@ class Columniser:
             rows.activity_id,
             rows.status_id,
             rows.dst_port,
-            at,
+            _PAIR_PARTS,
             pairs,
         )
         self._resolve_pairs(pairs)
@@ -280,8 +293,8 @@ class Columniser:
             pairs,
             self._pairs.keys,
             self._pairs.values,
-            np.array([COLUMN[name] for name in ("activity", "api", "lineage", "dst_service")]),
-            np.array([RAW[name] for name in ("user", "host", "src_ip")]),
+            _PAIR_COLUMNS,
+            _ENTITY_RAWS,
             columns,
         )
         self._name_web_destinations(rows, columns)
@@ -294,16 +307,18 @@ class Columniser:
         """The hour of the day, of a weekday or of a weekend: 48 values."""
         hour = time_us // HOUR_US
         weekend = (hour // 24 + THURSDAY) % 7 >= SATURDAY
-        slots, places = np.unique(hour % 24 + 24 * weekend, return_inverse=True)
-        names = [
-            f"on a {'weekend' if slot >= 24 else 'weekday'} at {slot % 24:02d} h UTC"
-            for slot in slots.tolist()
-        ]
-        return self._values.intern_many(names)[places]
+        slots = hour % 24 + 24 * weekend
+        met = np.flatnonzero(np.bincount(slots, minlength=len(self._hour_ids)))
+        for slot in met[self._hour_ids[met] == 0].tolist():
+            name = f"on a {'weekend' if slot >= 24 else 'weekday'} at {slot % 24:02d} h UTC"
+            self._hour_ids[slot] = self._values.intern(name)
+        return np.asarray(self._hour_ids[slots], np.int32)
 
     def _name_web_destinations(self, rows: RawRows, columns: np.ndarray) -> None:
         """A web server is known by its registered domain: `www` of one site is not `www` of another."""
-        web = np.flatnonzero(np.isin(rows.class_uid, WEB_CLASSES))
+        web = np.flatnonzero(among(rows.class_uid, WEB_CLASSES))
+        if not len(web):
+            return
         domains = self._derived[rows.raw[web, RAW["dst_host"]], 1]
         columns[web[domains > 0], COLUMN["dst"]] = domains[domains > 0]
 

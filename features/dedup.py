@@ -34,7 +34,7 @@ def _insert(table: np.ndarray, key: np.uint64) -> None:
     table[slot] = key
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _admit(
     current: np.ndarray, previous: np.ndarray, keys: np.ndarray, first: int, room: int, new: np.ndarray
 ) -> tuple[int, int]:

@@ -203,13 +203,25 @@ class StringTable:
 
     def many(self, indexes: Iterable[int]) -> list[str]:
         """The strings of many ids, "" for 0."""
-        chosen = np.fromiter((int(index) for index in indexes), np.int64)
+        chosen = np.asarray(indexes if isinstance(indexes, np.ndarray) else list(indexes), np.int64)
         offsets, view = self.arrays.offsets, memoryview(self.arrays.blob)
         starts, stops = offsets[chosen] + 1, offsets[chosen + 1]
         return [
             str(view[start:stop], "utf-8") if index > 0 else ""
             for index, start, stop in zip(chosen.tolist(), starts.tolist(), stops.tolist(), strict=True)
         ]
+
+    def gathered(self, indexes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where each of many texts begins and the last one ends, int32 (n + 1,), and UTF-8 of all of them in
+        a row, uint8. Nothing for 0.
+        """
+        offsets, blob = self.arrays.offsets, self.arrays.blob
+        chosen = np.asarray(indexes, np.int64)
+        starts = offsets[chosen] + 1
+        sizes = np.where(chosen > 0, offsets[chosen + 1] - starts, 0)
+        ends = np.concatenate([[0], np.cumsum(sizes)])
+        places = np.repeat(starts - ends[:-1], sizes) + np.arange(ends[-1])
+        return ends.astype(np.int32), blob[places]
 
     def find(self, text: str) -> int:
         """Id of a string if it is there, else 0; adds nothing."""

@@ -246,11 +246,19 @@ class Reader:
 
 def uids_of(buffer: np.ndarray, rows: RawRows) -> list[str]:
     """The records' own ids, else 16 hex digits of their hash."""
-    view = buffer.data
-    uids = [
-        str(view[start:stop], "utf-8")
-        for start, stop in zip(rows.uid_start.tolist(), rows.uid_stop.tolist(), strict=True)
-    ]
+    sizes = rows.uid_stop - rows.uid_start
+    ends = np.cumsum(sizes)
+    # all of them as one text: to cut that costs half of what cutting bytes and decoding each does
+    content = buffer[np.repeat(rows.uid_start - (ends - sizes), sizes) + np.arange(int(sizes.sum()))]
+    text = content.tobytes().decode("utf-8")
+    if len(text) == len(content):
+        uids = [text[stop - size : stop] for size, stop in zip(sizes.tolist(), ends.tolist(), strict=True)]
+    else:
+        view = buffer.data
+        uids = [
+            str(view[start:stop], "utf-8")
+            for start, stop in zip(rows.uid_start.tolist(), rows.uid_stop.tolist(), strict=True)
+        ]
     unnamed = np.flatnonzero(rows.uid_start == rows.uid_stop)
     names = np.empty(len(unnamed), np.uint64)
     hash_ranges(buffer, rows.start[unnamed], rows.stop[unnamed], NAMING_SEED, names)

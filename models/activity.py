@@ -12,6 +12,7 @@ import numpy as np
 
 from features.activity_bits import ActivityBits
 from features.behaviours import COLUMN, LOGON, NETWORK
+from features.columns import among
 from features.entities import KINDS
 from features.events import API_ACTIVITY, WEB_RESOURCES
 from features.measures import COUNTS, DAY, WINDOWS
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from features.columns import Batch
     from models.channels import Channels
 
-TRAFFIC_CLASSES = np.array(NETWORK, np.int64)
-SIGN_IN_CLASSES = np.array((*LOGON, API_ACTIVITY, WEB_RESOURCES), np.int64)
+TRAFFIC_CLASSES = tuple(NETWORK)
+SIGN_IN_CLASSES = (*LOGON, API_ACTIVITY, WEB_RESOURCES)
 ROOM = 4_096
 
 
@@ -305,7 +306,7 @@ class Activity:
 
     def _observe_traffic(self, batch: Batch) -> Findings:
         rows = np.flatnonzero(
-            np.isin(batch.class_uid, TRAFFIC_CLASSES) & (batch.time_us // volume.DAY_US == self.today)
+            among(batch.class_uid, TRAFFIC_CLASSES) & (batch.time_us // volume.DAY_US == self.today)
         )
         if not len(rows):
             return empty_findings(0)
@@ -350,7 +351,7 @@ class Activity:
     def _observe_travel(self, batch: Batch) -> Findings:
         place = batch.columns[:, COLUMN["src_country"]]
         rows = np.flatnonzero(
-            (place > 0) & (batch.columns[:, -3] > 0) & np.isin(batch.class_uid, SIGN_IN_CLASSES)
+            (place > 0) & (batch.columns[:, -3] > 0) & among(batch.class_uid, SIGN_IN_CLASSES)
         )
         if not len(rows):
             return empty_findings(0)

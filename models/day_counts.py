@@ -8,7 +8,7 @@ from numba import njit
 from features.intmap import slot_of
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def count_days(
     keys: np.ndarray, counts: np.ndarray, columns: np.ndarray, days: np.ndarray, first: int
 ) -> tuple[int, int]:

@@ -359,14 +359,15 @@ class Detector:
             self.sessions.close_day()
             if self.sequences is not None:
                 self.sequences.close_day()
-            found = self.ranker.score(table).risk
+            scores = self.ranker.score(table)
+            found = scores.risk
             risk = found * self.days.factors(table)
             self.days.close(table, found, remarks)
             unknown = precision.unknown(self.feedback.verdicts, self.channels.causes, table.evidence)
             self.alerts.close(self.alerts.mark_after(before_us), self.activity.today, table, risk, unknown)
             self.watcher.closed(table, risk)
             self.alerts.forget(self.days.oldest)
-            self.ranker.learn_day(table)
+            self.ranker.learn_day(table, scores)
             self.feedback.forget(self.activity.today)
             self._nightly()
         self.activity.open_day(day)
@@ -518,7 +519,10 @@ class Detector:
         if not self.crowded:
             return False
         if self._entities_crowded:
-            baselines.shed_entities()
+            newcomers = np.zeros(baselines.entities.end, np.bool_)
+            first = self.activity.known.first[: len(newcomers)]
+            newcomers[: len(first)] = first == self.activity.today
+            baselines.shed_entities(newcomers=newcomers)
         held = self.engine.held
         order = np.arange(held.ends[FIRST], held.ends[LAST]) % len(held.slots)
         held_columns = held.columns[order]

@@ -688,7 +688,9 @@ def _with_others(details: Evidence, more: Evidence, evidence: np.ndarray, top: n
     both = Evidence(*(np.concatenate(arrays) for arrays in zip(details, more, strict=True)))
     both = both.take(np.argsort(both.row, kind="stable"))
     np.add.at(evidence, more.row, more.gain)
-    touched = np.flatnonzero(np.isin(both.row, more.row))
+    has_more = np.zeros(len(evidence), np.bool_)
+    has_more[more.row] = True
+    touched = np.flatnonzero(has_more[both.row])
     rows, nats = both.row[touched], both.nats[touched]
     first = strongest(nats, rows)
     top[rows[first]] = both.behaviour[touched][first]
@@ -708,6 +710,8 @@ def concatenated_scores(parts: Sequence[Scores]) -> Scores:
             np.zeros(0, np.int64),
             _empty_evidence(0),
         )
+    if len(parts) == 1:
+        return parts[0]
     starts = np.cumsum([0, *(len(part.evidence) for part in parts)])
     details = [
         part.details._replace(row=part.details.row + start)

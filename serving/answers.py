@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from serving.outputs import ScoredRows
     from serving.results import Aside
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RECORD_BITS = 31
 """Of a tag, above the bit that says whether the event was late; the submission's place is above them."""
 
@@ -55,20 +53,34 @@ class Answers:
         self, tag: np.ndarray, rows: ScoredRows, held: np.ndarray, channels: tuple[Channel, ...]
     ) -> None:
         """Events that were scored; those without a tag belong to nobody who asks."""
-        for row in np.flatnonzero(tag >> 1).tolist() if self._found else ():
-            whose = int(tag[row]) >> 1
-            top = int(rows.top[row])
-            moment = EPOCH + timedelta(microseconds=int(rows.time_us[row]))
-            self._found[whose >> RECORD_BITS][(whose & (1 << RECORD_BITS) - 1) - 1] = EventScore(
+        chosen = np.flatnonzero(tag >> 1 if self._found else np.zeros(0, np.int64))
+        if not len(chosen):
+            return
+        whose = tag[chosen] >> 1
+        moments = np.datetime_as_string(rows.time_us[chosen].astype("datetime64[us]"), "us")
+        for row, place, record, moment, risk, evidence, p_value, top, is_held, is_late in zip(
+            chosen.tolist(),
+            (whose >> RECORD_BITS).tolist(),
+            ((whose & (1 << RECORD_BITS) - 1) - 1).tolist(),
+            moments.tolist(),
+            rows.risk[chosen].tolist(),
+            rows.evidence[chosen].tolist(),
+            rows.p_value[chosen].tolist(),
+            rows.top[chosen].tolist(),
+            held[chosen].tolist(),
+            (tag[chosen] & 1).tolist(),
+            strict=True,
+        ):
+            self._found[place][record] = EventScore(
                 rows.uids[row],
-                moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-                float(rows.risk[row]),
-                float(rows.evidence[row]),
-                float(rows.p_value[row]),
+                f"{moment}Z",
+                risk,
+                evidence,
+                p_value,
                 channels[top].name if top >= 0 else "",
                 rows.reasons[row],
-                bool(held[row]),
-                "late" if tag[row] & 1 else "scored",
+                is_held,
+                "late" if is_late else "scored",
             )
 
     def of(self, place: int, received: int) -> list[EventScore]:

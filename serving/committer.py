@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 MEND_SECONDS = 1.0
-PACE_SECONDS = 0.02
+PACE_SECONDS = 0.05
 """Most that a group is given to grow while the engine is behind: an acknowledgement is that much later."""
 
 

@@ -22,12 +22,13 @@ from serving.days import DAY_US
 from serving.engine import Engine
 from serving.house import House
 from serving.intake import Intake, Item
-from serving.journal import Entry, Journal, Kind, Operation
+from serving.journal import Entry, Journal, Kind, Operation, operation_of
 from serving.learned import Learned
 from serving.numbers import limits, nothing_yet, tenant_numbers
 from serving.previews import Previews, taken
 from serving.quota import OverQuota, Rates
 from serving.recovery import Tenants, check_tenant
+from serving.replies import Mailbox, Reply
 from serving.settings import CoreSettings
 from serving.sinks import StoreSinks
 from serving.state import locked
@@ -82,6 +83,7 @@ class Core:
         self._intake = Intake(self.settings.queue_bytes, self.settings.tenant_queue_bytes)
         self._backlog = Backlog(self.settings.backlog_bytes)
         self._rates = Rates(self.settings.quota_of)
+        self._mailbox: Mailbox | None = None
         self._previews = Previews(self._status)
         self.follower: Follower | None = None
         """Makes tenants' models those of a registry, if somebody started one."""
@@ -214,28 +216,36 @@ class Core:
         InputError
             If the tenant or the source is none.
         """
-        return await asyncio.wrap_future(self.offer(submission, learn=learn, want_scores=want_scores))
+        if not learn:
+            return await asyncio.wrap_future(self.offer(submission, learn=False))
+        self._check(submission)
+        loop = asyncio.get_running_loop()
+        if self._mailbox is None or self._mailbox.loop is not loop:
+            self._mailbox = Mailbox(loop)
+        reply = Reply(self._mailbox)
+        self._put(operation_of(submission), reply, want_scores=want_scores)
+        return await reply.future
 
     def offer(
         self, submission: Submission, *, learn: bool = True, want_scores: bool = False
     ) -> Future[Receipt]:
         """`submit` for threads."""
         self._check(submission)
-        operation = Operation(
-            submission.tenant,
-            Kind.SUBMISSION,
-            submission.protocol.value,
-            submission.body,
-            submission.source,
-            submission.ids,
-        )
+        operation = operation_of(submission)
         if not learn:
             self._take_rate(operation)
             entry = Entry(0, 0, time.time_ns() // 1000, operation._replace(protocol=Protocol.SCORE.value))
             return self._preview(entry)
-        return self._put(operation, want_scores=want_scores)
+        return self._soon(operation, want_scores=want_scores)
 
-    def _put(self, operation: Operation, *, want_scores: bool = False) -> Future[Receipt]:
+    def _soon(self, operation: Operation, *, want_scores: bool = False) -> Future[Receipt]:
+        future: Future[Receipt] = Future()
+        self._put(operation, future, want_scores=want_scores)
+        return future
+
+    def _put(
+        self, operation: Operation, future: Future[Receipt] | Reply, *, want_scores: bool = False
+    ) -> None:
         """Let an operation wait for the committer."""
         if why := self._status.refusal:
             raise Refused(why)
@@ -243,7 +253,6 @@ class Core:
             self._status.counts["refused"] += 1
             raise Refused(self._status.trouble)
         events = self._take_rate(operation)
-        future: Future[Receipt] = Future()
         try:
             self._intake.put(Item(operation, future, want_scores))
         except (Busy, Refused) as error:
@@ -251,7 +260,6 @@ class Core:
             if isinstance(error, Busy):
                 self._status.count_shed(operation.tenant, error.reason)
             raise
-        return future
 
     def _preview(self, entry: Entry) -> Future[Receipt]:
         tenant = entry.operation.tenant
@@ -264,8 +272,8 @@ class Core:
             raise
 
     def _take_rate(self, operation: Operation) -> int:
-        """Count a submission's events against its tenant's quota; returns how many."""
-        if operation.kind is not Kind.SUBMISSION:
+        """Count a submission's events against its tenant's quota; returns how many, 0 where it has none."""
+        if operation.kind is not Kind.SUBMISSION or not self._rates.limits(operation.tenant):
             return 0
         events = bodies.count_records(operation.body)
         try:
@@ -285,7 +293,7 @@ class Core:
 
     async def flush(self, tenant: str) -> None:
         """Score what waits for the watermark now; returns when it is done."""
-        await asyncio.wrap_future(self._put(Operation(check_tenant(tenant), Kind.FLUSH)))
+        await asyncio.wrap_future(self._soon(Operation(check_tenant(tenant), Kind.FLUSH)))
 
     async def operate(self, operation: Operation) -> Receipt:
         """Journal and apply an operation that is no submission; returns when it has been applied.
@@ -297,7 +305,7 @@ class Core:
         Busy, Refused
             As `submit`.
         """
-        return await asyncio.wrap_future(self._put(operation))
+        return await asyncio.wrap_future(self._soon(operation))
 
     async def unlearn(
         self, tenant: str, kind: str, name: str, from_us: int, to_us: int, actor: Deed, verdict: str = ""
@@ -342,7 +350,7 @@ class Core:
 
     def operate_soon(self, operation: Operation) -> Future[Receipt]:
         """`operate` for threads."""
-        return self._put(operation)
+        return self._soon(operation)
 
     # ---------------------------------------------------------------- reading
 
@@ -445,6 +453,8 @@ class Core:
             "writer_jobs": self._writer.waiting,
             "writer_trouble": self._writer.failing,
             "replayed_entries": self._replayed,
+            "second_models": sum(state.second is not None for state in list(self._tenants.states.values())),
+            **({} if self.follower is None else self.follower.numbers()),
             "free_bytes": shutil.disk_usage(self.data_dir).free,
             "tenants": tenants,
         }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from serving.journal import Operation
+    from serving.replies import Reply
     from serving.submission import Receipt
 
 OVERHEAD = 512
@@ -24,7 +25,7 @@ class Item:
     """An operation on its way, and who waits for it. `future` is None for the core's own operations."""
 
     operation: Operation
-    future: Future[Receipt] | None = None
+    future: Future[Receipt] | Reply | None = None
     want_scores: bool = False
 
     @property

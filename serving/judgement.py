@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 MOST_LABELS = 20_000
 """Verdicts of a tenant that are kept in its state, the newest; years at ten a day."""
+WEIGHTS_SET = "weights.set"
+"""Action of the audit log when weights change; its detail has them, and none when they ended."""
 LEARNED, OUT, WAITING = "learned", "out", "waiting"
 
 

@@ -20,6 +20,7 @@ from pyarrow import parquet
 from features.behaviours import COLUMN, ENTITY_KINDS, VALUE_COLUMNS, WIDTH
 from features.columns import Batch, concatenated
 from serving import segments
+from serving.texts import coded_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,7 @@ READ_TRIES = 10
 
 def table_of(baselines: Baselines, batch: Batch, learned_us: np.ndarray, held: np.ndarray) -> pa.Table:
     """Rows (SCHEMA) of a scored batch; values as text, since ids may be given anew."""
+    by_column = np.ascontiguousarray(batch.columns.T)
     columns: list[pa.Array] = [
         pa.array(batch.time_us),
         pa.array(learned_us),
@@ -57,11 +59,8 @@ def table_of(baselines: Baselines, batch: Batch, learned_us: np.ndarray, held: n
         pa.array(batch.bytes_in),
         pa.array(batch.bytes_out),
     ]
-    for index in range(len(VALUE_COLUMNS)):
-        found = pa.array(batch.columns[:, index]).dictionary_encode()
-        texts = baselines.values.many(found.dictionary.to_numpy())
-        columns.append(pa.DictionaryArray.from_arrays(found.indices, pa.array(texts, pa.string())))
-    columns.append(pa.array(batch.columns[:, WIDTH - 1] != 0))
+    columns += [coded_texts(baselines.values, by_column[index]) for index in range(len(VALUE_COLUMNS))]
+    columns.append(pa.array(by_column[WIDTH - 1] != 0))
     return pa.table(columns, schema=SCHEMA)
 
 

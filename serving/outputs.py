@@ -12,6 +12,7 @@ from pyarrow import csv, parquet
 from features.behaviours import COLUMN
 from models.explain import reason
 from models.strongest import strongest
+from serving.texts import coded_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,9 +242,8 @@ def event_table(
 
 
 def _texts(baselines: Baselines, ids: np.ndarray) -> pa.Array:
-    coded = pa.array(ids).dictionary_encode()
-    texts = baselines.values.many(coded.dictionary.to_numpy())
-    return pa.array(texts, pa.string()).take(coded.indices)
+    coded = coded_texts(baselines.values, ids)
+    return coded.dictionary.take(coded.indices)
 
 
 def quarantine_line(record: Quarantined) -> bytes:

@@ -111,6 +111,10 @@ class Rates:
         self._lock = threading.Lock()
         self._filled: dict[str, tuple[float, float]] = {}
 
+    def limits(self, tenant: str) -> bool:
+        """Whether a tenant has a limit: for one without, nobody needs to count."""
+        return not math.isinf(self._quota_of(tenant).events_per_second)
+
     def take(self, tenant: str, events: int) -> None:
         """Count events; OverQuota, with the time until it can be otherwise, when the tenant has had its."""
         quota = self._quota_of(tenant)

@@ -109,7 +109,8 @@ class StoreSinks:
         self.rows[tenant] += len(rows)
         # the state has counted them already
         self.learned.add(tenant, batch, scores, state.learned_count - len(rows))
-        self.tails.setdefault(tenant, TailMeter()).add(scores.p_value)
+        if state.detector.alerts.watches:  # before, nothing is known that a score could be compared with
+            self.tails.setdefault(tenant, TailMeter()).add(scores.p_value)
         if self._loose[tenant] >= TABLE_ROWS:
             self._settle(state)
 

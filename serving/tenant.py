@@ -272,6 +272,8 @@ class TenantState:
             bench.exempt(body)
         elif kind is Kind.LIFT:
             bench.lift(body)
+        elif kind is Kind.WEIGHTS:
+            bench.weigh(body)
         return None, None
 
     # ---------------------------------------------------------------- models
@@ -378,7 +380,9 @@ class TenantState:
             self.buffer.add(Waiting(batch, found.uids[kept], late.astype(np.int64)), int(received_us[-1]))
         else:
             tag = tag_of(found.body[kept], found.record[kept])
-            late = self._in_turn(entries, Waiting(batch, found.uids[kept], tag), found.body[kept], leaving)
+            events = Waiting(batch, found.uids[kept], tag)
+            late, left = self.buffer.passed(events, found.body[kept], received_us)
+            leaving.append(left)
         n = len(entries)
         late_of = np.bincount(found.body[kept[late]], minlength=n)
         quarantined = found.quarantined() + np.bincount(found.body[ahead], minlength=n)
@@ -400,23 +404,6 @@ class TenantState:
             raw = bodies.nth_record(entry.operation.body, record)
             out.append(Aside(entry, record, reason, raw[:QUARANTINE_BYTES]))
         return out
-
-    def _in_turn(
-        self, entries: Sequence[Entry], events: Waiting, body: np.ndarray, leaving: list[Waiting]
-    ) -> np.ndarray:
-        """Let the events of one entry after the other wait, and leave with all that came before them; bool
-        (n,), which were late then. body: int64 (n,) the entry of each, ascending.
-        """
-        late = np.zeros(len(events), np.bool_)
-        stops = np.searchsorted(body, np.arange(len(entries)), side="right").tolist()
-        for entry, (first, stop) in zip(entries, itertools.pairwise([0, *stops]), strict=True):
-            if first == stop:
-                continue
-            part = events.take(slice(first, stop))
-            late[first:stop] = self.buffer.late(part.batch.time_us)
-            self.buffer.add(Waiting(part.batch, part.uids, part.tag | late[first:stop]), entry.received_us)
-            leaving.append(self.buffer.upto(max(self.buffer.added_us, entry.received_us + SKEW_US)))
-        return late
 
     def _score_now(self, entries: list[Entry]) -> list[Receipt]:
         """Score submissions at once, in order, behind everything that waited; receipts have the scores."""

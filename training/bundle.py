@@ -52,7 +52,7 @@ from training.manifest import (
 from training.versions import code_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from features.enrich import GeoDatabase
@@ -109,6 +109,23 @@ def write(folder: Path, detector: Detector, facts: Facts, documents: Mapping[str
     StateError
         If something learned is not a finite number.
     """
+    arrays, settings = detector.export()
+    settings |= {"key_seed": 0, "attachments": []}
+    return write_parts(
+        folder, arrays | EMPTY_KEYS, settings, Detector.schema(), sorted(detector.off), facts, documents
+    )
+
+
+def write_parts(
+    folder: Path,
+    arrays: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+    schema: str,
+    off: Sequence[str],
+    facts: Facts,
+    documents: Mapping[str, bytes],
+) -> Bundle:
+    """Write a bundle of parts, as `write`. schema: what the parts are, see `Manifest.feature_schema`."""
     if not NAME.fullmatch(facts.name):
         raise InputError(
             f"{facts.name[:64]!r} cannot be the name of a model: use lower-case letters, digits, '.', '_' and"
@@ -116,10 +133,8 @@ def write(folder: Path, detector: Detector, facts: Facts, documents: Mapping[str
         )
     if folder.exists() or folder.is_symlink():
         raise InputError(f"{folder}: exists already; give a folder that does not")
-    arrays, settings = detector.export()
-    settings |= {"key_seed": 0, "attachments": []}
     contents = {
-        ARRAYS: _packed(arrays | EMPTY_KEYS),
+        ARRAYS: _packed(arrays),
         SETTINGS: json.dumps(settings, allow_nan=False, sort_keys=True).encode(),
         **documents,
     }
@@ -129,8 +144,8 @@ def write(folder: Path, detector: Detector, facts: Facts, documents: Mapping[str
         FORMAT,
         facts.name,
         code_version(),
-        Detector.schema(),
-        sorted(detector.off),
+        schema,
+        list(off),
         facts.trained_from,
         facts.trained_until,
         facts.events,
@@ -213,8 +228,14 @@ def load_detector(
         As `verify`; and for weights that are no finite numbers, unknown array types, oversized headers, and
         models of another feature schema.
     """
-    manifest, found = _manifest(folder, digest)
-    _check_listing(folder, manifest)
+    arrays, settings, bundle = load_parts(folder, digest, _of_this_version)
+    detector = Detector.restored(arrays, settings, str(folder), geo=geo)
+    _turn_off(detector, frozenset(bundle.manifest.off))
+    return detector, bundle
+
+
+def _of_this_version(folder: Path, manifest: Manifest) -> None:
+    """Whether a manifest is a detector's that this version can load."""
     if manifest.feature_schema != Detector.schema():
         raise StateError(
             f"{folder}: was trained with other features (schema {manifest.feature_schema[:12]}, this version"
@@ -222,12 +243,22 @@ def load_detector(
         )
     if unknown := sorted(set(manifest.off) - set(KINDS)):
         raise StateError(f"{folder}: turns off {unknown[0]!r}, which is no kind of channels here")
+
+
+def load_parts(
+    folder: Path, digest: str, check: Callable[[Path, Manifest], None]
+) -> tuple[dict[str, np.ndarray], dict[str, Any], Bundle]:
+    """Arrays and settings of a bundle, and what was checked; StateError as `verify`.
+
+    check: refuses manifests of what is not wanted, before anything large is read.
+    """
+    manifest, found = _manifest(folder, digest)
+    _check_listing(folder, manifest)
+    check(folder, manifest)
     content = {path: _checked(folder, path, fact, keep=True) for path, fact in manifest.files.items()}
     arrays = _unpacked(content[ARRAYS], folder / ARRAYS)
     settings = _settings(content[SETTINGS], folder / SETTINGS)
-    detector = Detector.restored(arrays, settings, str(folder), geo=geo)
-    _turn_off(detector, frozenset(manifest.off))
-    return detector, Bundle(folder, manifest, found)
+    return arrays, settings, Bundle(folder, manifest, found)
 
 
 def _turn_off(detector: Detector, off: frozenset[str]) -> None:

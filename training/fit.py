@@ -91,6 +91,8 @@ def replay(
         detector.score_learn(batch)
         harvest.take(detector)
         done += len(table)
+        # the next slice is read before these names mean it
+        del table, batch
         if progress is not None:
             progress(done, len(lake))
     days = harvest.finish(detector)

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 SEGMENT_EVENTS = 500_000
 ROW_GROUP = 65_536
 SLICE_EVENTS = 131_072
-"""Events that a slice should hold; one hour is never cut, however busy."""
+"""Events that are read at once; one hour is never read in parts, however busy."""
+PIECE_EVENTS = 32_768
+"""Events that are scored at once: the detector needs about a kilobyte for each while it does."""
 HOUR_US = 3_600_000_000
 EPOCH = date(1970, 1, 1)
 STRINGS = 2_000_000
@@ -193,7 +195,8 @@ class EventLake:
             with _parquet(path) as file:
                 check_columns(file.schema_arrow, str(path))
                 for group in range(file.num_row_groups):
-                    times = file.read_row_group(group, columns=["time_us"])["time_us"].to_numpy()
+                    part = file.read_row_group(group, columns=["time_us"], use_threads=False)
+                    times = part["time_us"].to_numpy()
                     times = times[(times >= since_us) & (times < until_us)]
                     if len(times):
                         groups.append(_Group(number, group, int(times.min()), int(times.max())))
@@ -222,11 +225,16 @@ class EventLake:
         return EventLake(self.files, since_us, until_us, groups, self._hours[inside])
 
     def slices(self) -> Iterator[pa.Table]:
-        """All events in event time, some hours at a time; never an empty table."""
+        """All events in event time, at most PIECE_EVENTS at a time; never an empty table.
+
+        Memory: some hours of events are read at once (SLICE_EVENTS, or those of one hour), and three times as
+        much while they are put in order; whoever takes the pieces needs room for one.
+        """
         for start_us, stop_us in self._cuts():
             found = self._read(max(start_us, self.since_us), min(stop_us, self.until_us))
-            if len(found):
-                yield found
+            for first in range(0, len(found), PIECE_EVENTS):
+                yield found.slice(first, PIECE_EVENTS)
+            del found
 
     def _cuts(self) -> Iterator[tuple[int, int]]:
         start, held = None, 0
@@ -248,13 +256,16 @@ class EventLake:
         for number, chosen in sorted(wanted.items()):
             with _parquet(self.files[number]) as file:
                 names = [name for name in (*NEEDED, *_OPTIONAL) if name in file.schema_arrow.names]
-                part = file.read_row_groups(chosen, columns=names)
+                # a thread a column would hold all of them decompressed at once
+                part = file.read_row_groups(chosen, columns=names, use_threads=False)
             inside = pc.and_(pc.greater_equal(part["time_us"], start_us), pc.less(part["time_us"], stop_us))
             parts.append(_as_events(part.filter(inside)))
         if not parts:
             return SCHEMA.empty_table()
         table = pa.concat_tables(parts)
-        return table.take(pa.array(np.argsort(table["time_us"].to_numpy(), kind="stable")))
+        ordered = table.take(pa.array(np.argsort(table["time_us"].to_numpy(), kind="stable")))
+        # one dictionary a column, so that no piece has to make one of many again
+        return ordered.unify_dictionaries().combine_chunks()
 
 
 _NUMBERED = re.compile(r"(\d{8,})(?:-(\d{8,}))?")

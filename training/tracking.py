@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from features.errors import InputError, StateError
 from training import bundle as bundles
+from training.manifest import CARD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,8 @@ QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+NOTE, SOURCE, PROGRAM = "mlflow.note.content", "mlflow.source.name", "habitus"
+NOTE_CHARACTERS = 4_000
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_./ -]")
 PARAMETER_CHARACTERS = 500
 BATCH = 100
@@ -133,14 +136,19 @@ class Registry:
         metrics: Mapping[str, float | None],
         tags: Mapping[str, str],
         bundle: Bundle,
+        began_us: int | None = None,
     ) -> Version:
         """Log a run with its bundle, and register the bundle as a new version of the model, a challenger.
 
-        Metrics without a value are left out. A run that fails while it is logged is marked as failed.
+        Metrics without a value are left out. A run that fails while it is logged is marked as failed. Its
+        description is the bundle's card. began_us: when the work began, microseconds since 1970 UTC; by
+        default the run lasts as long as it takes to log it.
         """
         client = self._mlflow
+        shown = {SOURCE: PROGRAM, **_description(bundle), **tags}
+        start = None if began_us is None else began_us // 1000
         with _explained(self.where):
-            run = client.create_run(self._experiment(experiment), run_name=name, tags=dict(tags))
+            run = client.create_run(self._experiment(experiment), start_time=start, run_name=name, tags=shown)
             run_id = run.info.run_id
             status = "FAILED"
             try:
@@ -344,6 +352,15 @@ class Registry:
 
     def _write_past(self, name: str, numbers: list[int]) -> None:
         self._mlflow.set_registered_model_tag(name, HISTORY, json.dumps(numbers))
+
+
+def _description(bundle: Bundle) -> dict[str, str]:
+    """The card for MLflow's pages, without pictures, which lie among the artifacts."""
+    card = (bundles.read_document(bundle, CARD) or b"").decode("utf-8", "replace")
+    text = "\n".join(line for line in card.splitlines() if not line.startswith("!["))
+    if len(text) > NOTE_CHARACTERS:
+        text = text[:NOTE_CHARACTERS].rpartition("\n")[0] + f"\n\n(the rest: {BUNDLE}/{CARD})"
+    return {NOTE: text} if text else {}
 
 
 def _metric_name(name: str) -> str:

@@ -104,12 +104,13 @@ class OcsfDecoder:
 
     @classmethod
     def sniff(cls, sample: Sample) -> float:
-        """Certain with a class and either of the attributes that OCSF requires beside it."""
+        """Certain with a class and the version that OCSF requires beside it; nearly, with less of it."""
         record = sample.record
-        if not ("time" in record or "time_dt" in record or isinstance(record.get("metadata"), dict)):
+        metadata = record.get("metadata")
+        if not ("time" in record or "time_dt" in record or isinstance(metadata, dict)):
             return 0.0
         if type(record.get("class_uid")) is int:
-            return 0.98
+            return 1.0 if isinstance(metadata, dict) and isinstance(metadata.get("version"), str) else 0.98
         return 0.9 if type(record.get("type_uid")) is int else 0.0
 
     def frames(self, lines: Iterable[Record]) -> Iterator[Record]:

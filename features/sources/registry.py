@@ -32,6 +32,7 @@ MODULES = {
 """Source name -> module and class; imported only when asked for."""
 
 CERTAIN_ENOUGH = 0.1
+CERTAIN = 1.0
 
 
 @cache
@@ -45,7 +46,12 @@ def decoder_class(name: str) -> type[Decoder]:
 
 
 def sniff(sample: Sample) -> str:
-    """The source that is surest about a sample, "" when none is."""
-    sure = [(decoder_class(name).sniff(sample), name) for name in MODULES]
-    best, name = max(sure, key=lambda pair: pair[0])
-    return name if best >= CERTAIN_ENOUGH else ""
+    """The source that is surest about a sample, "" when none is; of several, the one that is listed first."""
+    best, found = 0.0, ""
+    for name in MODULES:
+        sure = decoder_class(name).sniff(sample)
+        if sure > best:
+            best, found = sure, name
+        if best >= CERTAIN:  # nobody can be surer, and all of them would cost more than decoding
+            break
+    return found if best >= CERTAIN_ENOUGH else ""

@@ -1,4 +1,4 @@
-"""One tenant's feedback: exemptions and verdicts, and how much of an entity-day's risk they leave.
+"""One tenant's feedback: exemptions, verdicts and weights, and how much of an entity-day's risk they leave.
 
 A verdict that an entity-day was all right is remembered: as much evidence of the same causes on a later day
 of that entity is no news. What is left of the evidence, relative to all of it, is what is left of the risk,
@@ -9,6 +9,9 @@ which is 1 without feedback, never 0, and falls with nothing but what was judged
 something else, raises the risk again. A verdict that something was an attack ends what was remembered of the
 entity and puts it under watch: on the days after the one that was judged its risk counts up to WATCH times,
 less every day, until WATCH_DAYS are over or somebody says of a later day that it was harmless.
+
+With weights by cause (`models.feedback.weights`) what is left counts by its weight: at most twice, at least
+half.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ import numpy as np
 
 from features.behaviours import ENTITY_KINDS
 from features.errors import InputError
+from models.feedback import weights as weighing
 from models.feedback.exemptions import MOST, Exemption, checked, covered
+from models.feedback.weights import Weights
 
 if TYPE_CHECKING:
     from features.baselines import Baselines
@@ -32,8 +37,6 @@ VERDICTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 99)
 data, security risk, managed externally, duplicate, other.
 """
 HARMLESS = (FALSE_POSITIVE, BENIGN, TEST)
-EASE = 0.5
-"""Nats beyond the everyday: an entity-day of less evidence is not judged by it."""
 WATCH = 3.0
 WATCH_DAYS = 5
 """Chosen on two simulated organisations of which no figure is published; 2 to 4 and 3 to 7 days do much the
@@ -59,11 +62,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feedback:
-    """Exemptions and verdicts of one tenant; reads no clock."""
+    """Exemptions, verdicts and weights of one tenant; reads no clock."""
 
     def __init__(self) -> None:
         self._exemptions: dict[str, Exemption] = {}
         self._verdicts: dict[str, Verdict] = {}
+        self._weights: Weights | None = None
 
     # ---------------------------------------------------------------- taking in
 
@@ -76,6 +80,21 @@ class Feedback:
     def verdicts(self) -> list[Verdict]:
         """All verdicts, in the order in which they were given."""
         return sorted(self._verdicts.values(), key=lambda one: (one.at_us, one.uid))
+
+    @property
+    def weights(self) -> Weights | None:
+        """What each cause counts; None when all count the same."""
+        return self._weights
+
+    def weigh(self, weights: Weights | None) -> None:
+        """Let causes count differently from now on, or the same again (None).
+
+        Raises
+        ------
+        InputError
+            For a weight out of bounds; then nothing has changed.
+        """
+        self._weights = None if weights is None else weighing.checked(weights)
 
     def exempt(self, exemption: Exemption, channels: Channels) -> None:
         """Take an exemption; one of the same uid is replaced.
@@ -138,6 +157,8 @@ class Feedback:
     @property
     def says_nothing(self) -> bool:
         """Whether no risk would change."""
+        if self._weights is not None:
+            return False
         telling = (*HARMLESS, TRUE_POSITIVE)
         return not self._exemptions and not any(v.verdict_id in telling for v in self._verdicts.values())
 
@@ -151,7 +172,7 @@ class Feedback:
         left: np.ndarray,
     ) -> np.ndarray:
         """How the risk of a day's entities changes, float64 (n,): above 0, at most 1 without a watch and at
-        most WATCH with one.
+        most WATCH with one; with weights up to BOUND times as much.
 
         entity: (n,) ids. evidence, left: float64 (n, causes) nats with and without what is exempted.
         """
@@ -166,7 +187,8 @@ class Feedback:
         for key, nats in remembered.items():
             rows = rows_of(*key)
             left[rows] = np.maximum(left[rows] - nats, 0.0)
-        factor = np.asarray((left.sum(axis=1) + EASE) / (evidence.sum(axis=1) + EASE))
+        by_cause = np.ones(len(causes)) if self._weights is None else self._weights.of(causes)
+        factor = weighing.factor(by_cause, evidence, left)
         for key, since in watched.items():
             if day > since:
                 factor[rows_of(*key)] *= 1.0 + (WATCH - 1.0) * (1.0 - (day - since - 1) / WATCH_DAYS)
@@ -201,6 +223,8 @@ class Feedback:
     def export(self) -> dict[str, Any]:
         """Everything, as JSON has it."""
         kept: dict[str, Any] = msgspec.to_builtins({"exemptions": self.exemptions, "verdicts": self.verdicts})
+        if self._weights is not None:
+            kept["weights"] = msgspec.to_builtins(self._weights)
         return kept
 
     @classmethod
@@ -211,4 +235,9 @@ class Feedback:
             feedback._exemptions[one.uid] = one
         for verdict in msgspec.convert(kept["verdicts"], list[Verdict]):
             feedback._verdicts[verdict.uid] = verdict
+        if "weights" in kept:
+            try:
+                feedback.weigh(msgspec.convert(kept["weights"], Weights))
+            except InputError as error:
+                raise ValueError(str(error)) from error
         return feedback

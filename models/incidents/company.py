@@ -6,6 +6,8 @@ organisation touches that, so that a domain controller, a proxy, a NAT address o
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from features.baselines import DAY_US
@@ -53,10 +55,10 @@ class Company:
         for day in np.unique(days).tolist():
             rows = wide[days == day]
             parts = []
-            for left in range(len(ENTITY_KINDS)):
-                for right in range(len(ENTITY_KINDS)):
-                    both = (rows[:, left] > 0) & (rows[:, right] > 0) & (left != right)
-                    parts.append(np.unique(rows[both, left] << 32 | rows[both, right]))
+            for left, right in itertools.combinations(range(len(ENTITY_KINDS)), 2):
+                both = (rows[:, left] > 0) & (rows[:, right] > 0)
+                met = np.unique(rows[both, left] << 32 | rows[both, right])
+                parts += [met, met << 32 | met >> 32]
             pairs = self._days.setdefault(day, [])
             pairs.append(np.concatenate(parts))
             if len(pairs) > _PENDING:

@@ -151,27 +151,29 @@ class Ranker:
 
     # ------------------------------------------------------------------------------------------------- learn
 
-    def learn_day(self, days: DayTable) -> None:
+    def learn_day(self, days: DayTable, scores: RankScores | None = None) -> None:
         """Add closed entity-days, one row an (entity, day), in any order; a table may hold several days.
 
         They are scored first, and only then learned by profiles, half-space trees and history. O(n) and, a
         day, O(entities x measures).
+
+        scores: what `score` said of them just now, so that it need not say it again.
         """
         self._check(days)
         for day in np.unique(days.day).tolist():
             rows = np.flatnonzero(days.day == day)
-            part = DayTable(*(array[rows] for array in days))
-            self._learn_one_day(DayTable(*(array[content_order(part)] for array in part)))
+            order = rows[content_order(DayTable(*(array[rows] for array in days)))]
+            self._learn_one_day(days.take(order), None if scores is None else scores.take(order))
         if self._history is not None and len(days.day):
             self._fit_excess(self._history)
 
-    def _learn_one_day(self, days: DayTable) -> None:
+    def _learn_one_day(self, days: DayTable, scores: RankScores | None) -> None:
         settings = self.settings
         if self._history is None:
             self._begin(days)
         if self._history is None:
             return
-        self._watch(days)
+        self._watch(days, scores)
         z = self._profiles.z(days)
         for kind, stream in enumerate(self._streams):
             stream.learn(z[days.kind == kind])
@@ -189,12 +191,12 @@ class Ranker:
     def _stream_seed(self, kind: int) -> int:
         return self.settings.seed * KINDS + kind
 
-    def _watch(self, days: DayTable) -> None:
+    def _watch(self, days: DayTable, scores: RankScores | None) -> None:
         """Drift of what comes out, once it is trusted."""
         trusted = np.flatnonzero(self._trust[days.kind.astype(np.int64)] >= 1.0)
         if self._ensemble is None or not len(trusted):
             return
-        scores = self.score(DayTable(*(array[trusted] for array in days)))
+        scores = self.score(days.take(trusted)) if scores is None else scores.take(trusted)
         for name, nats in (*scores.members.items(), ("risk", scores.risk)):
             if self._watches.setdefault(name, DriftWatch()).learn(nats[np.isfinite(nats)]):
                 self._drifted.add(name)

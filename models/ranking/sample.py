@@ -15,6 +15,7 @@ import numpy as np
 from features.baselines import DAY_US
 from features.behaviours import VALUE_COLUMNS, WIDTH
 from features.columns import Batch, concatenated
+from features.windows import with_room
 from models.ranking.content import digest, mixed
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ KINDS = 3
 MERGE_EVENTS = 16_384
 """Candidates collected before they are merged: a sort for each batch would cost more than it saves."""
 SCALE = np.uint64(0xD6E8FEB86659FD93)
+_NO_BAR = np.iinfo(np.uint64).max
 
 
 class _Day(NamedTuple):
@@ -75,6 +77,8 @@ class EventSample:
         self._recent = np.zeros(0, np.int64)
         self._bars: dict[tuple[int, int], np.uint64] = {}
         self._full = self._full_bars = np.zeros(0, np.uint64)
+        self._digests = np.zeros(0, np.uint64)
+        self._digested = np.zeros(0, np.int8)
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -113,7 +117,9 @@ class EventSample:
         if not len(batch.time_us):
             return
         days = batch.time_us // DAY_US
-        self._recent = np.union1d(self._recent, days)[-self.days :]
+        first, last = int(days.min()), int(days.max())
+        if first < last or not (self._recent == first).any():
+            self._recent = np.union1d(self._recent, days)[-self.days :]
         recent = days >= self._recent[0]
         seed = mixed(np.array([self.seed], np.uint64))
         powers = 1 << np.arange(len(VALUE_COLUMNS))
@@ -138,10 +144,19 @@ class EventSample:
             self.settle()
 
     def _group(self, entities: np.ndarray, days: np.ndarray, kind: int, seed: np.ndarray) -> np.ndarray:
-        distinct, place = np.unique(entities, return_inverse=True)
-        who = distinct if self._identity is None else self._identity(distinct)
-        key = digest(who, np.full(len(who), kind))[place]
+        key = self._digest_of(entities, kind)
         return mixed((key ^ seed) + days.astype(np.uint64) * SCALE)
+
+    def _digest_of(self, entities: np.ndarray, kind: int) -> np.ndarray:
+        """uint64 (n,) digests of entity ids of one kind; each is worked out once, as names never change."""
+        ids = int(entities.max()) + 1
+        self._digests, self._digested = with_room(self._digests, ids), with_room(self._digested, ids)
+        unknown = np.unique(entities[self._digested[entities] != kind + 1])
+        if len(unknown):
+            who = unknown if self._identity is None else self._identity(unknown)
+            self._digests[unknown] = digest(who, np.full(len(who), kind))
+            self._digested[unknown] = kind + 1
+        return np.asarray(self._digests[entities], np.uint64)
 
     def _within_bars(
         self, rows: np.ndarray, group: np.ndarray, days: np.ndarray, kind: int
@@ -149,10 +164,11 @@ class EventSample:
         """Leave out what the entity-days kept so far already rule out."""
         if not self._bars:
             return rows, group
-        bar = np.full(len(rows), np.iinfo(np.uint64).max, np.uint64)
         of_row = days[rows]
-        for day in np.unique(of_row).tolist():
-            bar[of_row == day] = self._bars.get((kind, day), np.iinfo(np.uint64).max)
+        first, last = int(of_row.min()), int(of_row.max())
+        bar = np.full(len(rows), self._bars.get((kind, first), _NO_BAR), np.uint64)
+        for day in range(first + 1, last + 1) if last - first < len(rows) else np.unique(of_row).tolist():
+            bar[of_row == day] = self._bars.get((kind, day), _NO_BAR)
         inside = group <= bar
         return rows[inside], group[inside]
 
@@ -226,6 +242,7 @@ class EventSample:
         """Follow a renumbering (old id -> new id, 0: gone); events of entities that are gone are dropped."""
         self.settle()
         self._joined = None
+        self._digested[:] = 0
         width = len(VALUE_COLUMNS)
         for day, part in self._days.items():
             columns = part.events.columns.copy()

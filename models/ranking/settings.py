@@ -70,6 +70,10 @@ class RankScores(NamedTuple):
     risk: np.ndarray
     members: dict[str, np.ndarray]
 
+    def take(self, rows: np.ndarray) -> RankScores:
+        """Some of the rows, in the given order."""
+        return RankScores(self.risk[rows], {name: nats[rows] for name, nats in self.members.items()})
+
 
 def _default_weights() -> tuple[tuple[str, float], ...]:
     # chosen on four simulated organisations (docs/decisions.md); none of them is used for a published figure

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def leaf_sums(
     points: np.ndarray,
     feature: np.ndarray,

@@ -73,7 +73,7 @@ def empty_day(causes: int, rows: int = 256, tags: int = 4096) -> Day:
     )
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _collect(
     day: Day,
     columns: np.ndarray,
@@ -137,7 +137,7 @@ def _collect(
     return columns.shape[0]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _weigh(
     day: Day,
     row: np.ndarray,

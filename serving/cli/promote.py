@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from serving.cli.histories import events_options, models_option
+from serving.cli.weights import hand_over, service_option
 
 if TYPE_CHECKING:
+    from models.feedback.weights import Weights
     from training.gate import Decision
     from training.judging import Ground
+    from training.tracking import Registry, Version
 
 
 @click.command(name="promote")
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     help="Without labels and verdicts: take a challenger that ranks differently.",
 )
 @click.option("--dry-run", is_flag=True, help="Compare and print; promote nothing.")
+@service_option
 @models_option
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:
@@ -46,6 +50,9 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Both replay the events after their training and are compared on the days that neither has seen: recall
     within the budget where there are labels, what analysts confirmed and rejected, calibration, time an event
     and size. The table says what was compared and what was refused; exit code 1 when it was.
+
+    Weights of evidence (TENANT.weights) were compared when they were made, by `habitus retrain`. With --url
+    and --key the running service takes them at once.
     """
     if not run(**options).passed:
         ctx.exit(1)
@@ -64,12 +71,14 @@ def run(
     budget: float = 10.0,
     accept_different: bool = False,
     dry_run: bool = False,
+    url: str = "",
+    key: str | None = None,
 ) -> Decision:
     """Compare, print, and promote when the gate lets it pass."""
     from features.errors import InputError
     from models.risk import Budget
     from serving.cli.histories import opened, progress_bar, registry_of
-    from training import gate
+    from training import gate, reranker
     from training.pedb.report import plain
     from training.runfile import Data
 
@@ -82,6 +91,8 @@ def run(
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="habitus-gate-")))
         right = registry.fetch(candidate, place / "challenger")
+        if reranker.holds_weights(right):
+            return _weights(registry, candidate, reranker.load(right.folder, right.digest), url, key, dry_run)
         left = None if champion is None else registry.fetch(champion, place / "champion")
         history = ground = None
         if left is not None and (events or lake):
@@ -116,6 +127,22 @@ def run(
             + (f"; `habitus rollback {name}` brings {champion} back" if champion is not None else "")
         )
     return decision
+
+
+def _weights(
+    registry: Registry, candidate: Version, weights: Weights, url: str, key: str | None, dry_run: bool
+) -> Decision:
+    """Promote weights that `habitus retrain` let in; the service first, so that the alias says what is so."""
+    from training.gate import Check, Decision
+
+    if dry_run:
+        click.echo(f"{candidate} would be promoted (--dry-run)")
+    else:
+        if url:
+            hand_over(url, key, weights, f"{candidate} promoted")
+        registry.promote(candidate)
+        click.echo(f"{candidate} is champion now; `habitus rollback {candidate.name}` goes back one step")
+    return Decision([Check("can be loaded", "-", "yes", "yes", "")], "", "")
 
 
 def _ground(labels: Path | None, oddities: Path | None) -> Ground | None:

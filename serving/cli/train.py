@@ -56,6 +56,8 @@ def command(run_file: Path, models: str | None, out: Path | None) -> None:
 
 def run(run_file: Path, models: str | None = None, out: Path | None = None) -> tuple[Experiment, Version]:
     """Train, register and print; returns what came of it and the new version."""
+    import time
+
     from features.errors import InputError
     from features.kernel_cache import is_cold
     from serving.cli.histories import opened, progress_bar
@@ -63,6 +65,7 @@ def run(run_file: Path, models: str | None = None, out: Path | None = None) -> t
     from training.tracking import Registry
     from training.versions import code_version
 
+    began_us = time.time_ns() // 1000
     settings, content = runfile.read_run(run_file)
     base = run_file.resolve().parent
     if out is not None and out.exists():
@@ -92,6 +95,7 @@ def run(run_file: Path, models: str | None = None, out: Path | None = None) -> t
                 "digest": made.bundle.digest,
             },
             bundle=made.bundle,
+            began_us=began_us,
         )
     _print(made, version, where)
     return made, version

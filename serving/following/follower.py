@@ -122,6 +122,10 @@ class Follower:
             "trouble": self._seen.trouble,
         }
 
+    def numbers(self) -> dict[str, Any]:
+        """What an operator watches: texts are trouble, "" for none."""
+        return {"registry_trouble": self._seen.trouble, "models_refused": len(self._refused)}
+
     def _card(self, mark: Mark) -> dict[str, Any]:
         """A model with the figures of its training, as far as it has been fetched."""
         try:

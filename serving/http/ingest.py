@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _THREAD_BYTES = 1 << 20
 """Bodies over this are taken apart in a thread: half a second of work for one client is everybody's wait."""
+_LARGE_BYTES = 1 << 13
+"""Of smaller bodies every line may as well be looked at."""
 NDJSON = b"application/x-ndjson"
 _PROTOBUF_TYPES = frozenset({"application/x-protobuf", "application/protobuf", "application/octet-stream"})
 _ELASTIC_COMPATIBLE = b"application/vnd.elasticsearch+json"
@@ -82,8 +84,10 @@ class IngestRoutes:
         body = await self._body(request, take)
 
         def frame() -> Framed:
-            framed = native.frame(body, source)
-            self._limits.refuse_broken(framed.records)
+            framed = native.whole(body, self._limits, source) if len(body) > _LARGE_BYTES else None
+            if framed is None:
+                framed = native.frame(body, source)
+                self._limits.refuse_broken(framed.records)
             return framed
 
         return await self._in_thread(frame, len(body))
@@ -99,7 +103,8 @@ class IngestRoutes:
 
         def frame() -> bulk.Bulk:
             found = bulk.frame(body, default_index, source)
-            self._prepare(found.framed)
+            fine = len(body) > _LARGE_BYTES and self._limits.let_all_pass(body)
+            self._prepare(found.framed, fine=fine)
             return found
 
         framed, items = await self._in_thread(frame, len(body))
@@ -169,12 +174,13 @@ class IngestRoutes:
 
     # ---------------------------------------------------------------------------------------------- common
 
-    def _prepare(self, framed: Framed, *, unwrap: bool = True) -> None:
-        """Take lines of logs out of their documents; put aside what is over a limit."""
-        known = {index for index, _ in framed.poison}
-        framed.poison.extend(
-            found for found in self._limits.put_aside_broken(framed.records) if found[0] not in known
-        )
+    def _prepare(self, framed: Framed, *, unwrap: bool = True, fine: bool = False) -> None:
+        """Take lines of logs out of their documents; put aside what is over a limit. fine: nothing is."""
+        if not fine:
+            known = {index for index, _ in framed.poison}
+            framed.poison.extend(
+                found for found in self._limits.put_aside_broken(framed.records) if found[0] not in known
+            )
         if unwrap:
             bad = {index for index, _ in framed.poison}
             carriers.unwrap(framed, bad)

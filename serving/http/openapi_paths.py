@@ -12,6 +12,7 @@ from serving.http import (
     openapi_incidents,
     openapi_notify,
     openapi_triage,
+    openapi_weights,
 )
 from serving.http.openapi_parts import KIND, in_path, in_query, json_answer, ref, refusals
 from serving.queries import SORTS
@@ -149,6 +150,7 @@ PATHS: dict[str, dict[str, Any]] = {
                 in_query("assignee", "Who has it; empty for those that nobody has", {"type": "string"}),
                 in_query("verdict_id", "OCSF verdict_id, or `none`", {"type": "string"}),
                 in_query("text", "In the entity's name or a reason", {"type": "string", "maxLength": 200}),
+                in_query("ids", "Only these, at most 200, with commas", {"type": "string"}),
                 in_query("since", "Raised at or after this moment, ISO 8601", {"type": "string"}),
                 in_query("sort", "Highest or newest first", {"enum": list(SORTS), "default": "day"}),
                 _LIMIT,
@@ -157,6 +159,11 @@ PATHS: dict[str, dict[str, Any]] = {
                     "fields",
                     "queue: a few fields of each, with the entity's last 14 days; limit to 10,000",
                     {"enum": ["", "queue"]},
+                ),
+                in_query(
+                    "sparks",
+                    "How many lines of the queue, from the first, come with their last 14 days",
+                    {"type": "integer", "minimum": 0, "maximum": 2000, "default": 2000},
                 ),
             ],
             "responses": {"200": json_answer("A page", ref("Alerts")), **_READ},
@@ -221,6 +228,7 @@ PATHS: dict[str, dict[str, Any]] = {
     **openapi_triage.PATHS,
     **openapi_notify.PATHS,
     **openapi_except.PATHS,
+    **openapi_weights.PATHS,
     **openapi_incidents.PATHS,
     **openapi_console.PATHS,
     **openapi_context.PATHS,
@@ -332,6 +340,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     **openapi_triage.SCHEMAS,
     **openapi_notify.SCHEMAS,
     **openapi_except.SCHEMAS,
+    **openapi_weights.SCHEMAS,
     **openapi_incidents.SCHEMAS,
     **openapi_console.SCHEMAS,
     **openapi_context.SCHEMAS,

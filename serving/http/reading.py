@@ -31,6 +31,7 @@ from serving.http import (
     queueing,
     revealing,
     triaging,
+    weighing,
 )
 from serving.http.dialects import Dialect, Refusal, refusal_of, spoken
 from serving.http.ports import CALLER, CORE
@@ -58,6 +59,7 @@ def application() -> Starlette:
         *triaging.routes(),
         *notifying.routes(),
         *excepting.routes(),
+        *weighing.routes(),
         *incidents.routes(),
         Route("/v1/usage", _usage),
         Route("/v1/alerts", _alerts),
@@ -125,10 +127,17 @@ async def _alerts(request: Request) -> Response:
         sort=query.get("sort", "day"),
         limit=limit,
         after=query.get("after", ""),
+        ids=parts.ids(query["ids"]) if "ids" in query else None,
     )
     if fields:
-        lines = await asyncio.to_thread(queue.find, core.database, tenant, wanted)
-        return _json({"alerts": lines.alerts, "next": lines.following, "total": lines.total})
+        sparks = parts.whole(query.get("sparks", str(queue.SPARKS)), "sparks", queue.SPARKS, 0)
+
+        def lines() -> Response:
+            found = queue.find(core.database, tenant, wanted, sparks=sparks)
+            told = {"alerts": found.alerts, "next": found.following, "total": found.total}
+            return parts.packed(request, {**told, "learning_until": found.learning_until})
+
+        return await asyncio.to_thread(lines)
     found = await asyncio.to_thread(queries.find_alerts, core.database, tenant, wanted)
     return _json({"alerts": found.alerts, "next": found.following})
 

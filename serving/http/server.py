@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.config import Config
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("habitus.http")
 
+SWITCH_SECONDS = 0.001
+"""How long a thread may keep the interpreter while others want it. The event loop wants it for every packet,
+a moment each time, and the engine keeps it for as long as it may: Python's 5 ms, two or three times in a
+request, would be most of the time to an answer.
+"""
 HEAD_BYTES = 64 << 10
 """Bytes of a request line with its headers: more than browsers and proxies send, less than a nuisance."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -135,7 +141,13 @@ class _Server(Server):
 
 
 def make_server(app: Any, settings: Settings) -> Server:
-    """A server that is ready to run; it stops on SIGINT and SIGTERM when its requests are answered."""
+    """A server that is ready to run; it stops on SIGINT and SIGTERM when its requests are answered.
+
+    It makes the interpreter change threads every SWITCH_SECONDS.
+    """
+    import os
+
+    sys.setswitchinterval(float(os.environ.get("SWITCH", SWITCH_SECONDS)))
     config = Config(
         app,
         host=settings.host,

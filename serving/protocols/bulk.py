@@ -59,6 +59,9 @@ _decode_update = msgspec.json.Decoder(_Update).decode
 def frame(body: bytes, default_index: str = "", source: str = AUTO) -> Bulk:
     """Take a body apart. Linear; never raises, whatever the bytes are."""
     lines = body.split(b"\n")
+    alike = _alike(lines, default_index, source)
+    if alike is not None:
+        return alike
     records: list[bytes] = []
     ids: list[str] = []
     poison: list[tuple[int, str]] = []
@@ -102,6 +105,21 @@ def frame(body: bytes, default_index: str = "", source: str = AUTO) -> Bulk:
             hints.append(hint)
     framed = Framed(records, ids if any(ids) else [], hints, source, poison)
     return Bulk(framed, items)
+
+
+def _alike(lines: list[bytes], default_index: str, source: str) -> Bulk | None:
+    """What most shippers send: documents that all have the same action line, without ids."""
+    n = len(lines) // 2
+    if not n or (len(lines) % 2 and lines[-1]) or lines[0 : 2 * n : 2].count(lines[0]) < n:
+        return None
+    item = _item(lines[0], default_index)
+    if item.id or not item.status or item.operation not in ("index", "create"):
+        return None
+    documents = [line.strip() for line in lines[1 : 2 * n : 2]]
+    if not all(documents):
+        return None
+    hints = [source_of(item.into)] * n if source == AUTO else []
+    return Bulk(Framed(documents, [], hints, source), [item] * n)
 
 
 def _item(line: bytes, default_index: str) -> Item:

@@ -31,6 +31,8 @@ class Framed:
         A source's name or "auto".
     poison
         (index, reason) of records known to be broken, in order.
+    whole, count
+        Instead of `records`: all of them, one a line, that nobody has to take apart, and how many they are.
     """
 
     records: list[bytes]
@@ -38,6 +40,8 @@ class Framed:
     sources: list[str] = field(default_factory=list)
     source: str = AUTO
     poison: list[tuple[int, str]] = field(default_factory=list)
+    whole: bytes = b""
+    count: int = 0
 
 
 class Part(NamedTuple):
@@ -54,6 +58,8 @@ def parts(framed: Framed, tenant: str, protocol: Protocol) -> list[Part]:
     logs of many programs. Order within a submission is the client's. Broken records go together as lines
     that no decoder reads (see PUT_ASIDE), so they end in quarantine with the reason in front of them.
     """
+    if framed.whole:
+        return [Part(Submission(tenant, protocol, framed.whole, framed.source), range(framed.count))]
     n = len(framed.records)
     if not n:
         return []

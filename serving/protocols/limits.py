@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from serving.submission import TooLarge
 
 if TYPE_CHECKING:
@@ -43,13 +45,35 @@ class Limits:
     string_bytes: int = 1 << 20
     tokens: int = 1 << 18
 
+    def let_all_pass(self, body: bytes) -> bool:
+        """Whether each line of a body is surely within the limits, see `none_broken`."""
+        data = np.frombuffer(body, np.uint8)
+        stops = np.append(np.flatnonzero(data == ord("\n")), len(data))
+        return self.none_broken(data, np.concatenate([[0], stops[:-1] + 1]), stops)
+
+    def none_broken(self, data: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> bool:
+        """Whether the records data[start:stop] of a body (uint8, line by line) are surely within the limits;
+        those of which this is not sure have to be looked at one by one.
+        """
+        if int((stops - starts).max(initial=0)) > self._short:
+            return False
+        opened = np.flatnonzero((data | 0x20) == ord("{"))  # the other bracket differs in this bit alone
+        return (
+            int(np.diff(np.searchsorted(opened, np.append(starts, len(data)))).max(initial=0)) <= self.depth
+        )
+
+    @property
+    def _short(self) -> int:
+        """Bytes of a record that cannot have too many keys or too long a string."""
+        return min(_BYTES_A_KEY * self.keys, self.string_bytes)
+
     def broken_by(self, record: bytes) -> str:
         """Which limit a JSON record exceeds, in words; "" when none. Linear in its length.
 
         Bytes that are no JSON are measured as if they were: telling what is valid is the decoder's work.
         """
         opened = record.count(b"{") + record.count(b"[")
-        if opened <= self.depth and len(record) <= min(_BYTES_A_KEY * self.keys, self.string_bytes):
+        if opened <= self.depth and len(record) <= self._short:
             return ""
         if len(record) > self.record_bytes:
             return f"record_bytes: a record of {len(record):,} bytes, at most {self.record_bytes:,}"
@@ -90,7 +114,7 @@ class Limits:
 
     def _found(self, records: list[bytes]) -> Iterator[tuple[int, str]]:
         # the look that nearly every record passes is written out: a call for each would cost twice as much
-        short = min(_BYTES_A_KEY * self.keys, self.string_bytes)
+        short = self._short
         depth = self.depth
         suspects = [
             index

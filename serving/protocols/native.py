@@ -6,6 +6,7 @@ import codecs
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from features.errors import InputError
 from features.files import WRAPPERS
@@ -13,8 +14,10 @@ from features.sources.registry import MODULES
 from serving.protocols.framing import AUTO, Framed
 
 if TYPE_CHECKING:
+    from serving.protocols.limits import Limits
     from serving.submission import Receipt
 
+_LINE_FEED = 10
 _WRAPPER_MEMBERS = 4
 """A wrapper has few members besides its list; an event that happens to have a member `value` has more."""
 
@@ -46,6 +49,29 @@ def frame(body: bytes, source: str = AUTO) -> Framed:
     if head == b"{":
         return Framed(_objects(body), source=source)
     return Framed(_lines(body), source=source)
+
+
+def whole(body: bytes, limits: Limits, source: str = AUTO) -> Framed | None:
+    """A body of one JSON object a line that goes on as it is: what `frame` would give, and `limits` let pass.
+
+    None where a look at all of it does not tell: then `frame` looks at every line. Large bodies are nearly
+    always of this kind, and to cut them into lines and join those again cost more than the scanner.
+    """
+    if body[:1] != b"{" or b"\r" in body:
+        return None
+    members = _members(body.partition(b"\n")[0])
+    if members is None or _unwrapped(members):
+        return None
+    body = body.removesuffix(b"\n")
+    data = np.frombuffer(body, np.uint8)
+    stops = np.append(np.flatnonzero(data == _LINE_FEED), len(data))
+    starts = np.concatenate([[0], stops[:-1] + 1])
+    # no line is blank, or begins with one: each is an object, or what is left to its decoder to refuse
+    if starts[-1] == len(data) or (data[starts] != ord("{")).any():
+        return None
+    if not limits.none_broken(data, starts, stops):
+        return None
+    return Framed([], source=source, whole=body, count=len(starts))
 
 
 def _is_list(body: bytes) -> bool:

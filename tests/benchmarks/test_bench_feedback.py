@@ -80,3 +80,48 @@ def test_the_table_compares_with_no_feedback() -> None:
     head, _, none, some = table(lived).splitlines()
     assert head.count("|") == none.count("|") == some.count("|")
     assert "0.571 (0.571 to 0.571)" in some
+
+
+EIGHT_A_DAY = Protocol(budgets=(100,), reference=100)
+
+
+def noisy(seed: int = 1) -> Past:
+    """Every day twelve people are odd in one of two ways; the second is an attack four times in five."""
+    quiet = office(attacked=-1, quiet_risk=0.1)
+    rng = np.random.default_rng(seed)
+    risk, evidence, true = quiet.risk.copy(), quiet.evidence.copy(), quiet.true.copy()
+    for day in range(DAYS):
+        rows = np.flatnonzero(quiet.day == day)
+        odd = rng.choice(rows, 12, replace=False)
+        second = rng.random(12) < 0.4
+        risk[odd] = rng.uniform(4.0, 5.0, 12)
+        evidence[odd] = np.where(second[:, None], (0.0, 6.0), (6.0, 0.0))
+        true[odd] = second & (rng.random(12) < 0.8)
+        # nobody is judged twice: only what causes tell can help
+    entity = np.arange(len(risk)) + 1
+    names = np.array([f"user-{number}" for number in entity], object)
+    campaigns = [(0,) if one else () for one in true]
+    return quiet._replace(
+        risk=risk, evidence=evidence, true=true, entity=entity, name=names, campaigns=campaigns
+    )
+
+
+@pytest.mark.parametrize("weighs", ["online", "batch"])
+def test_weights_by_what_was_said_bring_up_what_is_mostly_true(weighs: str) -> None:
+    none = live(noisy(), Centre("verdicts"), EIGHT_A_DAY, 1)
+    some = live(noisy(), Centre("weighed", weighs=weighs), EIGHT_A_DAY, 1)
+    assert some.weeks[2:].mean() > none.weeks[2:].mean() + 0.05
+
+
+def test_the_gate_lets_weights_in_when_they_help() -> None:
+    none = live(noisy(), Centre("verdicts"), EIGHT_A_DAY, 1)
+    asked = live(noisy(), Centre("gate", weighs="gate"), EIGHT_A_DAY, 1)
+    assert asked.weeks[0] == none.weeks[0], "nothing is let in before there is something to compare"
+    assert asked.weeks[3] >= none.weeks[3]
+
+
+def test_part_of_what_is_shown_can_be_there_to_learn_from() -> None:
+    none = live(noisy(), Centre("verdicts"), EIGHT_A_DAY, 1)
+    fifth = live(noisy(), Centre("learns", learns=0.2), EIGHT_A_DAY, 1)
+    assert fifth.weeks.tolist() != none.weeks.tolist()
+    assert live(noisy(), Centre("learns", learns=0.0), EIGHT_A_DAY, 1).weeks.tolist() == none.weeks.tolist()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from features import bodies
 from features.bodies import Body
 from features.sources.ocsf import OcsfDecoder
@@ -34,3 +37,11 @@ def test_a_reader_keeps_its_scanner() -> None:
     reader = Detector(key_seed=1).reader()
     assert reader.scanner() is reader.scanner()
     assert reader.scanner() is not Detector(key_seed=1).reader().scanner()
+
+
+@given(st.lists(st.sampled_from([b"a", b"{}", b" ", b"\r", b"\t", b"\x0b", b"\n", b"\n\n"]), max_size=12))
+def test_records_of_a_large_body_are_counted_as_those_of_a_small_one(parts):
+    end = b"".join(parts)
+    large = b"x\n" * bodies._SMALL
+    assert bodies.count_records(large + end) == bodies._SMALL + bodies.count_records(end)
+    assert bodies.line_feeds(large + end) == (large + end).count(b"\n")

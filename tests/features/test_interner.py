@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -138,3 +140,13 @@ def test_compacting_keeps_the_chosen_strings_and_maps_their_ids(kept):
     assert renumbered[0] == 0
     for old in range(1, 6):
         assert smaller[int(renumbered[old])] == (table[old] if old in kept else "")
+
+
+def test_texts_gathered_in_a_row_are_the_texts_of_the_ids():
+    table = StringTable()
+    ids = table.intern_many(["plain", "grün", "", "日本", "x" * 300])
+    chosen = np.concatenate([ids[::-1], [0, 0], ids])
+    offsets, content = table.gathered(chosen)
+    texts = [content[a:b].tobytes().decode() for a, b in itertools.pairwise(offsets.tolist())]
+    assert texts == table.many(chosen)
+    assert table.gathered(np.zeros(0, np.int32))[0].tolist() == [0]

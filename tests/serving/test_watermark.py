@@ -113,3 +113,25 @@ def test_nothing_waits_at_first():
     assert len(buffer) == 0
     with pytest.raises(KeyError):
         buffer.resume({}, {})
+
+
+@given(st.data())
+def test_submissions_that_pass_together_are_as_one_after_the_other(data):
+    sizes = data.draw(st.lists(st.integers(0, 4), min_size=1, max_size=6))
+    place = np.repeat(np.arange(len(sizes)), sizes)
+    times = data.draw(st.lists(st.integers(0, 400), min_size=len(place), max_size=len(place)))
+    received = NOW + np.array(
+        data.draw(st.lists(st.integers(-400, 0), min_size=len(sizes), max_size=len(sizes)))
+    )
+    waits = data.draw(st.lists(st.integers(0, 900), max_size=3))
+    offset = NOW / SECOND - 300
+    found = []
+    for way in ("passed", "_passed_one_by_one"):
+        buffer = WatermarkBuffer(60 * SECOND, 10**6, 60 * SECOND)
+        if waits:
+            buffer.add(events([offset + time for time in waits], 100), NOW)
+        given_events = events([offset + time for time in times])
+        late, left = getattr(buffer, way)(given_events, place, received * 1)
+        state = buffer.newest_us, buffer.released_us, buffer.added_us if len(place) else 0, len(buffer)
+        found.append((late.tolist(), left.uids.tolist(), left.tag.tolist(), state))
+    assert found[0] == found[1]

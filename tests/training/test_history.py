@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -14,9 +15,11 @@ from features.baselines import Baselines
 from features.behaviours import VALUE_COLUMNS, WIDTH
 from features.errors import InputError
 from models.detector import Detector
+from models.ranking.ranker import Ranker
+from models.ranking.settings import RankerSettings
 from serving import replay
 from serving.state import opened
-from training import events_table, history
+from training import events_table, fit, history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +83,24 @@ def test_segments_and_slices_change_nothing(office, tmp_path, monkeypatch):
     for table in lake.slices():
         hours = np.unique(table["time_us"].to_numpy() // HOUR)
         assert len(table) <= 4000 or len(hours) == 1, "memory is bounded by the slice"
+
+
+def test_how_many_events_are_scored_at_once_changes_nothing_that_is_learned(office, monkeypatch):
+    since = office.lake.span_us[0]
+    day = office.lake.between(since, since + 24 * HOUR)
+    found = []
+    for events in (700, 1 << 20):
+        monkeypatch.setattr(history, "PIECE_EVENTS", events)
+        assert max(len(table) for table in day.slices()) <= events
+        settings = RankerSettings(members=("excess",), weights=(("excess", 1.0),))
+        detector = Detector(key_seed=0, ranker=Ranker(settings))
+        found.append((fit.replay(detector, day).days, detector.baselines.habits()))
+    (left, own), (right, other) = found
+    pd.testing.assert_frame_equal(left, right, check_exact=True)
+    names = [column for column in own.columns if column not in ("weight", "share")]
+    pd.testing.assert_frame_equal(
+        own.sort_values(names, ignore_index=True), other.sort_values(names, ignore_index=True)
+    )
 
 
 def test_a_part_of_the_history_is_cut_at_midnight_utc(office):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from features.errors import InputError, StateError
+from models.feedback.weights import Weights
 from tests.training.small_models import written
-from training import tracking
+from training import reranker, tracking
 from training.tracking import CHALLENGER, CHAMPION, Registry
 
 if TYPE_CHECKING:
@@ -62,6 +63,21 @@ def test_a_run_is_logged_with_its_figures_and_registered_as_challenger(registry,
     assert run.data.params["detector.seed"] == "1"
     assert run.info.status == "FINISHED"
     assert registry._mlflow.list_artifacts(version.run_id, "bundle/pictures")
+
+
+def test_a_run_reads_as_one_on_the_pages_of_mlflow(registry, tmp_path):
+    """The card is its description, and it is as long as it took."""
+    card = "# Weights\n\n![bars](pictures/bars.svg)\n" + "a line\n" * 2_000
+    bundle = reranker.write(tmp_path / "one", "acme.weights", Weights(by_cause={}), [], {}, card)
+    version = registry.log_run(
+        "pages", "run", parameters={}, metrics={}, tags={}, bundle=bundle, began_us=1_760_000_000_000_000
+    )
+    run = registry._mlflow.get_run(version.run_id)
+    assert run.info.start_time == 1_760_000_000_000
+    note = run.data.tags["mlflow.note.content"]
+    assert note.startswith("# Weights\n\na line\n")
+    assert note.endswith("\n(the rest: bundle/card.md)")
+    assert len(note) < 5_000
 
 
 def test_what_is_fetched_is_what_was_registered(registry, bundle, tmp_path):

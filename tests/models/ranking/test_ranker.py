@@ -180,6 +180,20 @@ def test_without_events_to_distort_the_other_members_rank(told):
     assert max(places(scores.risk, told)) <= 8
 
 
+def test_scores_that_are_handed_on_are_those_it_would_work_out(told):
+    alone, told_before = (Ranker(RankerSettings(members=(EXCESS, "histogram"))) for _ in range(2))
+    for days in told.days:
+        alone.learn_day(days)
+        told_before.learn_day(days, told_before.score(days))
+        for ranker in (alone, told_before):
+            ranker.refit()
+    (arrays, settings), (others, same) = alone.export(), told_before.export()
+    assert settings == same
+    assert arrays.keys() == others.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, others[name])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("left_out", MEMBERS)
 def test_every_member_can_be_left_out(told, left_out):

@@ -123,6 +123,12 @@ def test_the_service_follows_the_champion_under_load_and_loses_nothing(tmp_path:
             status = follower.status(TENANT)
             assert status["aliases"]["champion"]["version"] == 1
             assert not status["trouble"]
+            metrics = core.metrics()
+            assert (metrics["second_models"], metrics["models_refused"], metrics["registry_trouble"]) == (
+                1,
+                0,
+                "",
+            )
         follower.stop()
         asyncio.run(core.flush(TENANT))
         digest = core.ask(lambda: core.state_of(TENANT).digest()).result()

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from serving.protocols import bulk
 
 EVENT = b'{"class_uid":3002,"time":1}'
@@ -75,3 +78,32 @@ def test_documents_without_an_id_are_given_names_that_differ():
     found = frame(b'{"create":{}}', EVENT, b'{"create":{}}', EVENT)
     items = json.loads(bulk.answer(found.items, 0, 7))["items"]
     assert [item["create"]["_id"] for item in items] == ["habitus-7", "habitus-8"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [b'{"create":{"_index":"logs-zeek-1"}}', b'{"index":{}}', b'{"delete":{"_id":"1"}}', b""]
+            ),
+            st.sampled_from([b'{"a":1}', b' {"a":1}', b"", b" ", b"x"]),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from([b"", b"\n", b"\n\n"]),
+    st.sampled_from(["auto", "ocsf"]),
+)
+def test_documents_of_one_action_are_taken_apart_as_any_others_are(pairs, end, source):
+    body = b"\n".join(line for pair in pairs for line in pair) + end
+    found = bulk.frame(body, "logs", source)
+    # a line that is no action keeps the short way from being taken, and adds one record
+    slow = bulk.frame(b"no action\n" + body, "logs", source)
+    assert slow.items[1:] == found.items
+    assert slow.framed.records[1:] == found.framed.records
+    assert (slow.framed.ids or [""] * len(slow.framed.records))[1:] == (
+        found.framed.ids or [""] * len(found.framed.records)
+    )
+    if source == "auto":
+        assert slow.framed.sources[1:] == found.framed.sources
+    assert [index - 1 for index, _ in slow.framed.poison[1:]] == [index for index, _ in found.framed.poison]

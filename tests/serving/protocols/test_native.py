@@ -3,9 +3,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from features.errors import InputError
-from serving.protocols import native
+from serving.protocols import framing, native
+from serving.protocols.limits import Limits
+from serving.submission import Protocol, TooLarge
 
 A, B = b'{"a":1}', b'{"b":2}'
 
@@ -61,3 +65,38 @@ def test_an_unknown_source_is_refused_with_the_known_ones():
         native.source_named("zeek2")
     with pytest.raises(InputError):
         native.source_named("evtx")
+
+
+LINES = st.sampled_from(
+    [
+        *(b'{"a":1}', b'{"a":[[[1]]]}', b'{"a":{"b":{}}}', b"{", b" {}", b"", b"\t", b"text", b"{}"),
+        *(b'{"value":[{"a":1}]}', b'{"a":"' + b"x" * 60 + b'"}', b'{"a":1}\r'),
+    ]
+)
+
+
+@given(st.lists(LINES, min_size=1, max_size=8), st.booleans())
+def test_a_body_that_goes_on_as_it_is_holds_what_its_lines_would(lines, ends):
+    body = b"\n".join(lines) + (b"\n" if ends else b"")
+    limits = Limits(depth=3, keys=10)
+    found = native.whole(body, limits, "ocsf")
+    if found is None:
+        return
+    one_by_one = native.frame(body, "ocsf")
+    limits.refuse_broken(one_by_one.records)
+    both = [framing.parts(framed, "acme", Protocol.NATIVE) for framed in (found, one_by_one)]
+    assert both[0] == both[1]
+    assert found.count == len(one_by_one.records)
+
+
+def test_plain_bodies_go_on_as_they_are_and_no_others():
+    plain = b'{"a":1}\n' * 50
+    whole = native.whole(plain, Limits())
+    assert whole is not None
+    assert whole.count == 50
+    for other in (plain + b"\n", b"[" + plain, plain + b" {}", plain.replace(b"\n", b"\r\n")):
+        assert native.whole(other, Limits()) is None
+    deep = b'{"a":' * 70 + b"1" + b"}" * 70
+    assert native.whole(plain + deep, Limits()) is None
+    with pytest.raises(TooLarge, match="record 51"):
+        Limits().refuse_broken(native.frame(plain + deep).records)

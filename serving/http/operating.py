@@ -127,8 +127,8 @@ async def _models(request: Request) -> Response:
 
 
 async def _act(request: Request) -> Response:
-    given = await parts.body(request, ActBody)
     caller = parts.allowed(request, MAY_PROMOTE)
+    given = await parts.body(request, ActBody)
     follower = request.scope[CORE].follower
     if follower is None:
         raise InputError("no registry is followed: start the service with --models")

@@ -165,11 +165,10 @@ class Writer:
                 self.failing = ""
                 return
 
-    def wait(self, seconds: float) -> None:
-        """Return when a job is done, or after so long."""
+    def wait_for_room(self, jobs: int, seconds: float) -> None:
+        """Return when no more than so many jobs are left, or after so long."""
         with self._changed:
-            if self.waiting:
-                self._changed.wait(seconds)
+            self._changed.wait_for(lambda: self.waiting <= jobs, seconds)
 
     def settle(self) -> None:
         """Return when nothing waits; StateError when the disk does not take it."""

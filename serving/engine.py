@@ -115,7 +115,7 @@ class Engine:
                     break
                 self._after()
                 if overfull:
-                    self._writer.wait(TICK_SECONDS / 4)
+                    self._writer.wait_for_room(WRITER_JOBS, TICK_SECONDS / 4)
             for state in self._tenants.states.values():
                 self._save(state)
         except Exception as error:  # noqa: BLE001 - the thread's edge; `fail` logs it
@@ -164,7 +164,7 @@ class Engine:
             fills = self._status.gauges.fills
             for name, state in list(self._tenants.states.items()):
                 fills[name] = fill_of(state)
-        if now - self._house_at > HOUSE_SECONDS:
+        if now - self._house_at > HOUSE_SECONDS and self._writer.waiting <= WRITER_JOBS:
             self._house_at = now
             self._writer.run(self._keep_house)
 

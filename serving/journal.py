@@ -40,8 +40,6 @@ LEVEL = 1
 BODY_LIMIT = 1 << 30
 READ_ROWS = 256
 DELETE_ROWS = 2_000
-_INSERT = str(insert(tables.journal).compile(dialect=sqlite.dialect()))
-"""As the embedded store's driver takes it: a question mark a column, in the order of the table."""
 
 
 class Kind(IntEnum):
@@ -143,6 +141,8 @@ class Journal:
         self._vouched_us = vouched_us
         self._ahead_us = ahead_us
         self._packer = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+        # as the embedded store's driver takes it: a question mark a column, in the order of the table
+        self._raw_insert = str(insert(tables.journal).compile(dialect=sqlite.dialect()))
         self._connection: Connection | None = database.connect()
         take_writer_lock(self._connection)
         with self._connection.begin():
@@ -231,7 +231,7 @@ class Journal:
         rows = [self._row(entry) for entry in entries]
         if connection.dialect.name == "sqlite":
             # what the expression language does for each row costs more than the row
-            connection.exec_driver_sql(_INSERT, [tuple(row.values()) for row in rows])
+            connection.exec_driver_sql(self._raw_insert, [tuple(row.values()) for row in rows])
         else:
             connection.execute(insert(tables.journal), rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ BUSY_MS = 15_000
 """How long a SQLite connection waits for another one's transaction; ours last milliseconds."""
 WRITER_LOCK = 0x68616269
 """PostgreSQL advisory lock of the one writer ("habi")."""
+LOCK_SECONDS, LOCK_TRY_SECONDS = 3.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -163,10 +165,19 @@ def _migrate(connection: Connection) -> None:
 
 
 def take_writer_lock(connection: Connection) -> None:
-    """PostgreSQL: hold the store as its only writer while the connection lives, else StateError."""
+    """PostgreSQL: hold the store as its only writer while the connection lives, else StateError.
+
+    The server notices some time after it that a connection has ended: what one of before still holds is
+    waited for, `LOCK_SECONDS` at most.
+    """
     if connection.dialect.name != "postgresql":
         return  # the lock of the data directory covers the file in it
-    held = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": WRITER_LOCK}).scalar()
-    connection.commit()
-    if not held:
-        raise StateError("another habitus writes to this database; one database serves one service")
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        held = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": WRITER_LOCK}).scalar()
+        connection.commit()
+        if held:
+            return
+        if time.monotonic() > until:
+            raise StateError("another habitus writes to this database; one database serves one service")
+        time.sleep(LOCK_TRY_SECONDS)

@@ -101,7 +101,7 @@ def test_every_event_has_a_row_with_the_promised_columns(scored):
     events = pd.read_parquet(out / "events.parquet")
     assert list(events.columns) == [
         "event_uid", "time", "tenant", "class_uid", "user", "host", "src_ip", "risk", "evidence", "p_value",
-        "top_channel", "reason",
+        "top_channel", "reason", "model",
     ]  # fmt: skip
     assert len(events) == 1460
     assert events["event_uid"].is_unique
@@ -136,7 +136,7 @@ def test_files_are_replayed_in_event_time_whatever_their_order_compression_or_fo
     done = habitus("score", tmp_path / "a.json", tmp_path / "b.ndjson.gz", tmp_path / "c.ndjson.zst",
                    "--out", tmp_path / "out", "--format", "csv")  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
-    shuffled = pd.read_csv(tmp_path / "out" / "events.csv").fillna("")
+    shuffled = pd.read_csv(tmp_path / "out" / "events.csv", keep_default_na=False)
     straight = pd.read_parquet(out / "events.parquet")
     assert shuffled["event_uid"].tolist() == straight["event_uid"].tolist()
     assert shuffled["evidence"].to_numpy() == pytest.approx(straight["evidence"].to_numpy())

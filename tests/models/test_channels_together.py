@@ -113,6 +113,9 @@ def test_house_keeping_makes_room_again_and_again():
     for day in range(4):
         crowd = [event(at(day, i / 20), user=f"u{day}-{i}", host=f"h{day}-{i}") for i in range(300)]
         one.score_learn(batch_of(one.baselines, crowd))
+    # on the day they came in their ids are needed, and whoever has a history is not pushed out for them
+    known = [event(at(4, i / 20), user=f"u3-{i}", host=f"h3-{i}") for i in range(60)]
+    one.score_learn(batch_of(one.baselines, known))
     one.days = type(one.days)(one.baselines, one.channels)  # a new run: what was written out is let go
     one.ranker = Ranker(RankerSettings(members=(EXCESS,)))
     one.sample = type(one.sample)()

@@ -51,6 +51,7 @@ def lake_table(number, day=20_000, seed=1):
             "p_value": np.ones(number),
             "top_channel": [""] * number,
             "reason": [f"reason {value}" for value in rng.integers(0, 5, number)],
+            "model": [""] * number,
         },
         schema=EVENT_SCHEMA,
     )

@@ -7,14 +7,17 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import numpy as np
 import zstandard
 from sqlalchemy import case, func, select
 
+from features.behaviours import ENTITY_KINDS
 from models.detector import Detector
 from serving import soc
 from serving.days import DAY_US, day_of
 from serving.queries import RECEIPT_BYTES
 from serving.store.tables import entity_days, exceptions, receipts, verdicts
+from training import drift as drifts
 from training.pedb.protocol import RATES
 from training.stability import LEAST_EXPECTED
 
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 
 CALIBRATED_DAYS = 28
 """Days that tail probabilities are counted over."""
+RECENT_DAYS = 7
+"""Days that are compared with those before them."""
+DRIFT_ROWS = 300_000
+"""Entity-days that are compared, the newest: of more, no page wants to wait for."""
 
 
 class Lag(NamedTuple):
@@ -69,8 +76,6 @@ def running(state: TenantState) -> dict[str, Any]:
             "realised": [row[2] for row in past],
             "paged": [row[3] for row in past],
         },
-        "drift": None,
-        "actions": [],
         "held": detector.engine.held_count,
     }
 
@@ -116,6 +121,41 @@ def calibration(database: Database, tenant: str) -> dict[str, Any] | None:
     return {"nominal": [rate for rate, _ in kept], "realised": [share for _, share in kept], "days": total}
 
 
+def drift(database: Database, tenant: str) -> list[dict[str, Any]] | None:
+    """How far the last `RECENT_DAYS` closed days are from the `CALIBRATED_DAYS` before them, by kind of
+    entity: population stability of the risk and of the number of events (`training.drift`), the strongest
+    first. None with less than `RECENT_DAYS` days before.
+
+    value: the index. bar: above it a shift, which is a reason to train a challenger; nothing is changed.
+    """
+    c = entity_days.c
+    with database.read() as connection:
+        newest = connection.execute(select(func.max(c.day)).where(c.tenant == tenant)).scalar()
+        if newest is None:
+            return None
+        first = newest - RECENT_DAYS - CALIBRATED_DAYS + 1
+        rows = connection.execute(
+            select(c.day, c.entity_kind, c.risk, c.n_events)
+            .where(c.tenant == tenant, c.day >= first)
+            .order_by(c.day.desc(), c.entity_kind, c.entity)
+            .limit(DRIFT_ROWS)
+        ).all()
+    days = np.array([row[0] for row in rows], np.int64)
+    if len(np.unique(days[days <= newest - RECENT_DAYS])) < RECENT_DAYS:
+        return None
+    kinds = np.array([row[1] for row in rows])
+    found: list[dict[str, Any]] = []
+    for kind in ENTITY_KINDS:
+        for name, column in (("risk", 2), ("events", 3)):
+            values = np.array([row[column] for row in rows], np.float64)
+            mine, recent = kinds == kind, days > newest - RECENT_DAYS
+            moved = drifts.between(values[mine & ~recent], values[mine & recent])
+            if moved is not None:
+                bar = max(drifts.SHIFT, moved.chance)
+                found.append({"name": f"{name} of {kind}s", "value": moved.psi, "bar": bar})
+    return sorted(found, key=lambda row: -row["value"])
+
+
 def said(database: Database, tenant: str) -> dict[str, Any]:
     """What verdicts and exceptions say, of the last 30 days by the service's clock; versions of what ranked
     last, from the newest receipt; how far stated tail probabilities came true.
@@ -142,6 +182,7 @@ def said(database: Database, tenant: str) -> dict[str, Any]:
         ranked = msgspec.json.decode(body)["versions"]
     return {
         "calibration": calibration(database, tenant),
+        "drift": drift(database, tenant),
         "ranked_with": ranked,
         "precision": numbers["precision"],
         "precision_by_channel": numbers["precision_by_channel"],

@@ -16,7 +16,7 @@ A drift changes nothing by itself: it is a reason to train a challenger, which t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -99,11 +99,7 @@ def reference_of(samples: Sequence[Sample]) -> Reference:
         for feature, values in columns.items():
             if len(values) < LEAST_ROWS:
                 continue
-            edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
-            edges = edges[edges > values.min()]
-            if not len(edges):
-                # nearly always one value: what is above it is the news
-                edges = np.array([np.nextafter(values.min(), np.inf)])
+            edges = _edges(values)
             shares = _counts(values, edges) / len(values)
             found.append(
                 FeatureReference(
@@ -112,6 +108,24 @@ def reference_of(samples: Sequence[Sample]) -> Reference:
             )
     days = [sample.day for sample in samples]
     return Reference(len(days), max(days, default=-1), found)
+
+
+class Moved(NamedTuple):
+    """psi: population stability index. chance: what it may be without a drift."""
+
+    psi: float
+    chance: float
+
+
+def between(before: np.ndarray, recent: np.ndarray) -> Moved | None:
+    """How far recent values are from those before them, float64 (n,) and (m,); None with fewer than
+    `LEAST_ROWS` of either.
+    """
+    if min(len(before), len(recent)) < LEAST_ROWS:
+        return None
+    edges = _edges(before)
+    index = psi(_counts(before, edges), _counts(recent, edges))
+    return Moved(index, by_chance(len(edges) + 1, len(before), len(recent)))
 
 
 def psi(expected: np.ndarray, observed: np.ndarray) -> float:
@@ -207,6 +221,14 @@ def _columns(samples: Sequence[Sample], kind: int) -> dict[str, np.ndarray]:
     counts = np.concatenate([part[0] for part in parts]).astype(np.float64)
     columns = {name: counts[:, index] for index, name in enumerate(COUNTS)}
     return columns | {RISK: np.concatenate([part[1] for part in parts])}
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Ascending inner edges of `BINS` bins that hold about the same number of values."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
+    edges = edges[edges > values.min()]
+    # nearly always one value: what is above it is the news
+    return edges if len(edges) else np.array([np.nextafter(values.min(), np.inf)])
 
 
 def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

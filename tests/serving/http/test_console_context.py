@@ -16,7 +16,7 @@ from serving.http.app import Front
 from serving.http.reading import application
 from serving.http.settings import Settings
 from serving.keys import Keys, Role
-from serving.modelling import calibration
+from serving.modelling import calibration, drift
 from tests.durable_events import CALM, START_MS, lines, submission
 
 DAY_MS = 86_400_000
@@ -294,3 +294,27 @@ def test_calibration_counts_closed_days_of_users_and_hosts(desk):
     assert found["nominal"][0] == 0.1
     assert found["realised"] == pytest.approx(found["nominal"], abs=1 / 400)
     assert calibration(desk.core.database, "nobody") is None
+
+
+def test_drift_compares_the_last_week_with_the_weeks_before(desk):
+    import random
+
+    from sqlalchemy import insert
+
+    from serving.store import tables
+
+    rng = random.Random(3)
+    rows = [
+        {"tenant": "hooli", "day": 20_000 + day, "entity_kind": kind, "entity": f"e{n}", "closed_on": 20_030,
+         "risk": rng.expovariate(1.0), "alert": False, "alerted_us": None, "entity_risk": None,
+         "n_events": rng.randrange(10, 50) * (3 if day > 20 and kind == "host" else 1), "reasons": "[]"}
+        for day in range(28) for kind in ("user", "host") for n in range(40)
+    ]  # fmt: skip
+    with desk.core.database.write() as connection:
+        connection.execute(insert(tables.entity_days), rows)
+    found = drift(desk.core.database, "hooli")
+    assert [row["name"] for row in found if row["value"] > row["bar"]] == ["events of hosts"]
+    assert {row["name"] for row in found} == {
+        "risk of users", "events of users", "risk of hosts", "events of hosts"
+    }  # fmt: skip
+    assert drift(desk.core.database, "nobody") is None

@@ -31,7 +31,7 @@ class ModelsPage {
       h("div", { class: "cols" }, panel("Calibration", {}, found.calibration?.nominal?.length ? calibration(found.calibration) : empty("Not measured yet: it needs a few days of scores.")),
         h("div", { class: "stack" }, panel("Precision by channel", { hint: "of what was judged" }, precision(found.precision_by_channel)),
           panel("What feedback changed", {}, facts(found.feedback)))),
-      panel("Drift", { hint: "distance between the last days and the days before" }, drift(found.drift)));
+      panel("Drift", { hint: "the last seven days against the four weeks before: population stability" }, drift(found.drift)));
   }
 
   card(model, other = null) {
@@ -131,7 +131,7 @@ function facts(found) {
 
 function drift(found) {
   const rows = Array.isArray(found) ? found : [];
-  if (!rows.length) return empty("Not measured yet. `habitus drift` measures it.");
+  if (!rows.length) return empty("Not measured yet: it needs two weeks of closed days. `habitus drift` compares with a model's training.");
   const top = Math.max(...rows.map((row) => Math.max(row.value ?? 0, row.bar ?? 0))) * 1.1 || 1;
   return table("Drift", [["What", (row) => plain(row.name ?? row.channel ?? row.feature)], ["Distance", (row) => [bar((row.value ?? 0) / top, row.bar && row.value > row.bar), " ", fixed(row.value, 3)], "nowrap"],
     ["Bar", (row) => fixed(row.bar ?? NaN, 2), "num"], ["", (row) => row.bar && row.value > row.bar && h("span", { class: "verdict watch" }, "drifts")]], rows);

@@ -115,8 +115,8 @@ def placed(baselines: Baselines, pairs: Pairs) -> Placed:
     entities, entity = np.unique(pairs.entity, return_inverse=True)
     values, value = np.unique(pairs.value, return_inverse=True)
     known = baselines.entities
-    by_entity = np.lexsort((known.kind[entities], _hashes(baselines, known.name[entities])))
-    by_value = np.argsort(_hashes(baselines, values), kind="stable")
+    by_entity = np.lexsort((known.kind[entities], name_hashes(baselines, known.name[entities])))
+    by_value = np.argsort(name_hashes(baselines, values), kind="stable")
     entity, value = _places(by_entity)[entity], _places(by_value)[value]
     order = np.lexsort((value, pairs.behaviour, entity))
     found = Pairs(entity[order], pairs.behaviour[order], value[order], pairs.weight[order])
@@ -129,9 +129,10 @@ def _places(order: np.ndarray) -> np.ndarray:
     return places
 
 
-def _hashes(baselines: Baselines, ids: np.ndarray) -> np.ndarray:
+def name_hashes(baselines: Baselines, ids: np.ndarray, seed: int = 0) -> np.ndarray:
+    """A number (uint64) for each string id that does not depend on the order in which ids were given."""
     table = baselines.values.arrays
     out = np.zeros(len(ids), np.uint64)
     names = ids.astype(np.int64)
-    hash_ranges(table.blob, table.offsets[names] + 1, table.offsets[names + 1], 0, out)
+    hash_ranges(table.blob, table.offsets[names] + 1, table.offsets[names + 1], seed, out)
     return out

@@ -20,8 +20,8 @@ from features.dedup import Deduper
 from features.enrich import GeoDatabase
 from features.errors import InputError, StateError
 from features.identity import IdentityResolver
-from features.lowlevel import hash_ranges
 from features.measures import COUNTS, MEASURES
+from features.pairs import name_hashes
 from features.reader import Reader
 from models import groups, soundness
 from models.activity import Activity, Findings
@@ -344,11 +344,7 @@ class Detector:
 
     def _identity(self, entities: np.ndarray) -> np.ndarray:
         """A number for each entity id that does not depend on the order in which ids were given."""
-        name = self.baselines.entities.name[entities].astype(np.int64)
-        table = self.baselines.values.arrays
-        out = np.zeros(len(name), np.uint64)
-        hash_ranges(table.blob, table.offsets[name] + 1, table.offsets[name + 1], self.seed, out)
-        return out
+        return name_hashes(self.baselines, self.baselines.entities.name[entities], self.seed)
 
     def _begin_day(self, day: int, before_us: int) -> None:
         """Close the open day, do the nightly work, and open another one. before_us: newest time of the day

@@ -11,7 +11,6 @@ and hold until they are replaced or ended.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import TYPE_CHECKING
 
@@ -66,11 +65,6 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def encoded(self) -> bytes:
         """As JSON, always the same for the same weights."""
         return msgspec.json.encode(self, order="sorted")
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of `encoded`."""
-        return hashlib.sha256(self.encoded()).hexdigest()
 
     def said(self, cause: str) -> str:
         """In words what a cause's weight does, and why."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from serving.cli.histories import DEFAULT_MODELS
+from serving.cli.histories import DEFAULT_MODELS, models_option
 from serving.cli.keys import opened_store, store_options
 
 if TYPE_CHECKING:
@@ -23,14 +23,7 @@ EXPERIMENT = "feedback"
 @click.command(name="retrain")
 @store_options
 @click.option("--tenant", default="default", show_default=True, help="Whose verdicts.")
-@click.option(
-    "--models",
-    default=DEFAULT_MODELS,
-    show_default=True,
-    envvar="HABITUS_MODELS",
-    metavar="DIR|URL",
-    help="Folder of runs and models, or an MLflow server (also HABITUS_MODELS).",
-)
+@models_option
 @click.option(
     "--days",
     default=180,

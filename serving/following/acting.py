@@ -5,7 +5,6 @@ own. A promotion replays recent history and takes minutes; what came of it is sa
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -18,11 +17,13 @@ from sqlalchemy import select
 from features.errors import InputError
 from serving import audit
 from serving.days import day_of
+from serving.following.children import started
 from serving.store import tables
 from serving.submission import Busy
 
 if TYPE_CHECKING:
     from serving.audit import Deed
+    from serving.checkpoints import Folders
     from serving.store.database import Database
 
 RUNNING, DONE, REFUSED = "running", "done", "refused"
@@ -45,18 +46,18 @@ class Actions:
 
     Parameters
     ----------
-    database, data_dir
+    database, folders
         The service's.
     where
         Registry.
     """
 
-    def __init__(self, database: Database, data_dir: Path, where: str) -> None:
+    def __init__(self, database: Database, folders: Folders, where: str) -> None:
         self._database = database
-        self._data_dir = data_dir
+        self._folders = folders
         self._where = where
         self._jobs: dict[str, Job] = {}
-        self._children: dict[str, subprocess.Popen[str]] = {}
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
         self._stopping = False
 
@@ -96,26 +97,18 @@ class Actions:
 
     def _run(self, tenant: str, model: str, job: Job) -> None:
         with tempfile.TemporaryDirectory(prefix="habitus-action-") as place:
-            command = [sys.executable, "-m", "serving.cli.main", job.action, model, "--models", self._where]
+            arguments = [job.action, model, "--models", self._where]
             if job.action == "promote":
                 said = Path(place) / "verdicts.ndjson"
                 said.write_bytes(self.verdicts(tenant))
-                learned = self._data_dir / "tenants" / tenant / "learned"
-                command += ["--lake", str(learned), "--verdicts", str(said)]
+                arguments += ["--lake", str(self._folders.learned(tenant)), "--verdicts", str(said)]
             with self._lock:
                 if self._stopping:
                     return
-                child = subprocess.Popen(  # noqa: S603 - our own command, its arguments are names and paths
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    errors="replace",
-                )
+                child = started("serving.cli.main", *arguments, errors=subprocess.STDOUT)
                 self._children[tenant] = child
             with child:
-                text, _ = child.communicate()
+                text = child.communicate()[0].decode("utf-8", "replace")
         with self._lock:
             self._children.pop(tenant, None)
             state = DONE if child.returncode == 0 else REFUSED

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import CancelledError
@@ -19,8 +17,10 @@ import msgspec
 
 from features.errors import HabitusError
 from serving.audit import Deed
+from serving.checkpoints import Folders
 from serving.following import prepared
 from serving.following.acting import Actions
+from serving.following.children import started
 from serving.following.orders import Change, Mark, Shadow
 from serving.following.preparing import Order, Prepared
 from serving.following.steps import Act, Standing, next_step
@@ -30,6 +30,7 @@ from training.fit import microseconds
 from training.manifest import MANIFEST, decoded
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping
 
     from serving.core import Core
@@ -47,7 +48,6 @@ AGAIN_SECONDS = 600.0
 """When a model that could not be used is tried again."""
 KEEP_SECONDS = 7 * 86_400.0
 CLEAN_SECONDS = 3_600.0
-NOT_FOR_CHILDREN = "HABITUS_OIDC_CLIENT_SECRET"
 
 
 class Refusal(NamedTuple):
@@ -74,7 +74,8 @@ class Follower:
         self._core = core
         self._where = where
         self._names = dict(names or {})
-        self.actions = Actions(core.database, core.data_dir, where)
+        self._folders = Folders(core.data_dir)
+        self.actions = Actions(core.database, self._folders, where)
         self._seen = Seen(trouble="the registry has not been looked at yet")
         self._refused: dict[tuple[str, str], Refusal] = {}
         self._doing: dict[str, str] = {}
@@ -129,7 +130,7 @@ class Follower:
     def _card(self, mark: Mark) -> dict[str, Any]:
         """A model with the figures of its training, as far as it has been fetched."""
         try:
-            place = self._core.data_dir / "models" / mark.digest / "bundle" / MANIFEST
+            place = prepared.bundle_of(self._folders.models, mark.digest) / MANIFEST
             metrics = decoded(place.read_bytes(), str(place)).metrics
         except (OSError, HabitusError):
             metrics = {}
@@ -149,7 +150,7 @@ class Follower:
         """Read what the process says that looks at the registry; start it anew when it ends."""
         while not self._stopping.is_set():
             arguments = [self._where, str(LOOK_SECONDS), str(os.getpid())]
-            self._watcher = _started("serving.following.watching", *arguments)
+            self._watcher = started("serving.following.watching", *arguments)
             with self._watcher:
                 for line in self._watcher.stdout or ():
                     self._take(line)
@@ -255,7 +256,7 @@ class Follower:
         self._refused[tenant, mark.digest] = Refusal(why, time.monotonic())
 
     def _prepared(self, order: Order) -> Prepared:
-        with _started("serving.following.preparing", takes=True) as self._child:
+        with started("serving.following.preparing", takes=True) as self._child:
             output, _ = self._child.communicate(msgspec.json.encode(order))
         for line in reversed(output.splitlines()):
             try:
@@ -275,15 +276,4 @@ class Follower:
             used.add(standing.serving.digest)
             if standing.beside is not None:
                 used.add(standing.beside.digest)
-        prepared.clean(self._core.data_dir / "models", used)
-
-
-def _started(module: str, *arguments: str, takes: bool = False) -> subprocess.Popen[bytes]:
-    environment = {name: value for name, value in os.environ.items() if name != NOT_FOR_CHILDREN}
-    return subprocess.Popen(  # noqa: S603 - our own modules
-        [sys.executable, "-m", module, *arguments],
-        stdin=subprocess.PIPE if takes else subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-    )
+        prepared.clean(self._folders.models, used)

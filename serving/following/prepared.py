@@ -1,5 +1,6 @@
 """Prepared models on disk: a detector that was brought near to where a tenant is, in a folder of its own.
 
+    models/<digest>/bundle/              the model as it was fetched
     models/<digest>/<tenant>-<base>/     a state folder (`features.checkpoint`)
 
 It belongs to the journal's entry that names it, and stays until no recovery can need it any more.
@@ -27,6 +28,11 @@ KEPT_SECONDS = 86_400.0
 def place_of(digest: str, tenant: str, base: int) -> str:
     """Where a prepared model lies, under the folder of all."""
     return f"{digest}/{tenant}-{base}"
+
+
+def bundle_of(folder: Path, digest: str) -> Path:
+    """Where a model lies as it was fetched."""
+    return folder / digest / "bundle"
 
 
 def load(folder: Path | None, place: str) -> Detector:

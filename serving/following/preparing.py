@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 from features.errors import HabitusError, StateError
 from serving import segments
+from serving.checkpoints import Folders
 from serving.following import prepared
 from serving.following.beside import learn_rows
 from serving.following.orders import Mark
@@ -75,8 +76,9 @@ def prepare(order: Order) -> Prepared:
     from training.fit import microseconds
     from training.tracking import Registry
 
-    models = Path(order.data_dir) / "models"
-    bundle = models / order.mark.digest / "bundle"
+    folders = Folders(Path(order.data_dir))
+    models = folders.models
+    bundle = prepared.bundle_of(models, order.mark.digest)
     registry = Registry(order.registry)
     if not bundle.is_dir():
         registry.fetch(registry.version(order.mark.name, str(order.mark.version)), bundle)
@@ -89,8 +91,7 @@ def prepare(order: Order) -> Prepared:
     if order.base >= 0:
         base = order.base
         detector = prepared.load(models, place_of(order.mark.digest, order.tenant, base))
-    learned = Path(order.data_dir) / "tenants" / order.tenant / "learned"
-    base, events = learn_from_disk(detector, learned, base, until_us)
+    base, events = learn_from_disk(detector, folders.learned(order.tenant), base, until_us)
     detector.keep_house()
     place = place_of(order.mark.digest, order.tenant, base)
     shutil.rmtree(models / place, ignore_errors=True)

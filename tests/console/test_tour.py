@@ -19,16 +19,21 @@ if TYPE_CHECKING:
 TITLES = ["The queue", "What happened", "Why, and what is usual", "Say what it was", "Where it went"]
 
 
-def first_session(window: Window, double: Double) -> Page:
-    """The demo's one-time password, and then one's own."""
-    double.must_change.add("demo")
-    page = window.open()
-    page.get_by_label("Login").fill("demo")
+def sign_in_for_the_first_time(page: Page, login: str) -> None:
+    """With a one-time password, and a new one at once."""
+    page.get_by_label("Login").fill(login)
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
     page.get_by_label("New password").fill("a longer phrase of mine")
     page.get_by_label("Once more").fill("a longer phrase of mine")
     page.keyboard.press("Enter")
+
+
+def first_session(window: Window, double: Double) -> Page:
+    """The demo's one-time password, and then one's own."""
+    double.must_change.add("demo")
+    page = window.open()
+    sign_in_for_the_first_time(page, "demo")
     page.locator("header.bar").wait_for()
     return page
 
@@ -79,12 +84,7 @@ def test_nobody_else_is_shown_it_unasked(window: Window, double: Double) -> None
     double.must_change.add("dana")
     page.locator(".account summary").click()
     page.get_by_role("button", name="Sign out").click()
-    page.get_by_label("Login").fill("dana")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.get_by_label("New password").fill("a longer phrase of mine")
-    page.get_by_label("Once more").fill("a longer phrase of mine")
-    page.keyboard.press("Enter")
+    sign_in_for_the_first_time(page, "dana")
     page.locator(".rows > .row").first.wait_for()
     expect(page.locator(".tour")).to_have_count(0)
 

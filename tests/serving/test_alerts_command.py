@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 
 import pytest
 from click.testing import CliRunner
 
 from serving.cli.main import cli
-from serving.http.server import make_server
-from serving.http.settings import Settings
-from tests.serving.triage.triage_app import alert, opened
+from tests.serving.triage.triage_app import alert, listening, opened
 
 EVIL = 'eve\x1b]0;owned\x07\x1b[2J" \u202e'
 
@@ -26,21 +22,8 @@ def service(tmp_path_factory):
         alert("globex", 4),
     ]
     desk = opened(tmp_path_factory.mktemp("cli") / "data", alerts)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = make_server(desk.front, Settings(port=port))
-    server.config.lifespan = "off"
-    server.install_signal_handlers = lambda: None
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    for _ in range(600):
-        if server.started:
-            break
-        desk.core._stopping.wait(0.02)
-    yield {"HABITUS_URL": f"http://127.0.0.1:{port}", "HABITUS_KEY": desk.own["acme", "analyst"]}
-    server.should_exit = True
-    thread.join(20)
-    desk.core.stop()
+    with listening(desk) as url:
+        yield {"HABITUS_URL": url, "HABITUS_KEY": desk.own["acme", "analyst"]}
 
 
 def run(service, *arguments, code=0, **given):

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import threading
 
 import pytest
 
 from features.errors import InputError
 from models.feedback.weights import Weights
 from serving.cli import promote, rollback
-from serving.http.server import make_server
-from serving.http.settings import Settings
-from tests.serving.triage.triage_app import known_users, opened
+from tests.serving.triage.triage_app import known_users, listening, opened
 from training import reranker
 from training.tracking import Registry
 
@@ -26,22 +22,9 @@ def service(tmp_path):
     """(address, an admin's key, what the core weighs with)."""
     desk = opened(tmp_path / "data")
     known_users(desk.core)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server = make_server(desk.front, Settings(port=port))
-    server.config.lifespan = "off"
-    server.install_signal_handlers = lambda: None
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    for _ in range(600):
-        if server.started:
-            break
-        desk.core._stopping.wait(0.02)
     feedback = desk.core.ask(lambda: desk.core.state_of("acme").detector.feedback).result(60)
-    yield f"http://127.0.0.1:{port}", desk, lambda: feedback.weights
-    server.should_exit = True
-    thread.join(20)
-    desk.core.stop()
+    with listening(desk) as url:
+        yield url, desk, lambda: feedback.weights
 
 
 @pytest.fixture

@@ -6,44 +6,18 @@ import asyncio
 import json
 from dataclasses import replace
 
-import httpx
 import pytest
 
 from models.risk import Budget
 from serving import audit
 from serving.core import Core
-from serving.http.app import Front
-from serving.http.reading import application
-from serving.http.settings import Settings
-from serving.keys import Keys, Role
 from serving.modelling import calibration, drift
 from tests.durable_events import CALM, START_MS, lines, submission
+from tests.serving.triage.triage_app import over
 
 DAY_MS = 86_400_000
 DAYS = 7
 PAGING = replace(CALM, alert_seconds=0.0, budget=Budget(page_nats=0.5))
-
-
-class Asking:
-    """A core, and who asks it."""
-
-    def __init__(self, core):
-        self.core = core
-        keys = Keys(core.database)
-        self.keys = {(t, r.value): keys.create(t, r) for t in ("acme", "globex") for r in Role}
-        self.front = Front(application(), core, keys, Settings())
-
-    def ask(self, method, path, tenant="acme", role="analyst", **more):
-        async def once():
-            transport = httpx.ASGITransport(app=self.front, raise_app_exceptions=True)
-            async with httpx.AsyncClient(transport=transport, base_url="http://habitus") as client:
-                headers = {"Authorization": f"Bearer {self.keys[tenant, role]}"}
-                return await client.request(method, path, headers=headers, **more)
-
-        return asyncio.run(once())
-
-    def get(self, path, tenant="acme"):
-        return self.ask("GET", path, tenant)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +29,7 @@ def desk(tmp_path_factory):
             core.offer(submission(records)).result(300)
             core.offer(submission(lines(0, 5, seed=day + 100, start_ms=start_ms, step_ms=1))).result(300)
             asyncio.run(core.flush("acme"))
-        made = Asking(core)
+        made = over(core)
         for _ in range(600):  # the engine looks for alerts when it has time
             if any(one["unmapped"]["first_time"] for one in made.get("/v1/alerts").json()["alerts"]):
                 break
@@ -222,7 +196,7 @@ def test_operations_tell_sources_ledger_and_lag(desk):
 
 def test_what_could_not_be_read_is_shown_and_read_again(desk):
     for body in (b'{"broken', b'{"class_uid":"x"}'):
-        sent = desk.ask("POST", "/v1/events", role="collector", content=body)
+        sent = desk.ask("POST", "/v1/events", who="collector", content=body)
         assert sent.json()["quarantined"] == 1
     asyncio.run(desk.core.flush("acme"))
     for _ in range(100):
@@ -237,8 +211,8 @@ def test_what_could_not_be_read_is_shown_and_read_again(desk):
     assert first["records"][0]["id"] != second["records"][0]["id"]
     uid = first["records"][0]["id"]
     assert desk.get("/v1/quarantine", "globex").json() == {"records": [], "next": None, "reasons": []}
-    assert desk.ask("POST", f"/v1/quarantine/{uid}/retry", "globex").status_code == 400
-    assert desk.ask("POST", f"/v1/quarantine/{uid}/retry", role="collector").status_code == 403
+    assert desk.ask("POST", f"/v1/quarantine/{uid}/retry", tenant="globex").status_code == 400
+    assert desk.ask("POST", f"/v1/quarantine/{uid}/retry", who="collector").status_code == 403
     told = desk.ask("POST", f"/v1/quarantine/{uid}/retry").json()
     assert (told["records"], told["accepted"]) == (1, 0)
     assert told["quarantined"] + told["duplicate"] == 1, "it is as broken as before"

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from functools import partial
 
-import httpx
 import pytest
 
 from serving import audit
 from serving.core import Core
 from serving.following.follower import Follower
-from serving.http.app import Front
-from serving.http.reading import application
-from serving.http.settings import Settings
-from serving.keys import Keys, Role
 from tests.durable_events import CALM, lines, submission
-
-
-class Asking:
-    """A core, and who asks it."""
-
-    def __init__(self, core):
-        keys = Keys(core.database)
-        self._keys = {(t, r.value): keys.create(t, r) for t in ("acme", "globex") for r in Role}
-        self._front = Front(application(), core, keys, Settings())
-
-    def __call__(self, method, path, role="scientist", tenant="acme", **more):
-        async def once():
-            transport = httpx.ASGITransport(app=self._front, raise_app_exceptions=True)
-            async with httpx.AsyncClient(transport=transport, base_url="http://habitus") as client:
-                headers = {"Authorization": f"Bearer {self._keys[tenant, role]}"}
-                return await client.request(method, path, headers=headers, **more)
-
-        return asyncio.run(once())
+from tests.serving.triage.triage_app import over
 
 
 @pytest.fixture
@@ -44,7 +22,7 @@ def core(tmp_path):
 
 
 def test_without_a_registry_nothing_can_be_promoted(core):
-    ask = Asking(core)
+    ask = partial(over(core).ask, who="scientist")
     refused = ask("POST", "/v1/models/promote", json={"reason": "better"})
     assert refused.status_code == 400
     assert "--models" in refused.text
@@ -54,10 +32,10 @@ def test_without_a_registry_nothing_can_be_promoted(core):
 
 def test_an_action_runs_as_the_command_does_and_says_what_it_said(core, tmp_path):
     follower = core.follower = Follower(core, str(tmp_path / "models"), {"acme": "office"})
-    ask = Asking(core)
+    ask = partial(over(core).ask, who="scientist")
     try:
         for role in ("collector", "analyst"):
-            assert ask("POST", "/v1/models/rollback", role, json={"reason": "worse"}).status_code == 403
+            assert ask("POST", "/v1/models/rollback", who=role, json={"reason": "worse"}).status_code == 403
         assert ask("POST", "/v1/models/rollback", json={"reason": ""}).status_code == 400
         assert ask("POST", "/v1/models/destroy", json={"reason": "why not"}).status_code == 400
         (tmp_path / "models").mkdir()

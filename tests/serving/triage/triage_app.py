@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from sqlalchemy import insert
@@ -13,10 +15,14 @@ from sqlalchemy import insert
 from serving.core import Core
 from serving.http.app import Front
 from serving.http.reading import application
+from serving.http.server import make_server
 from serving.http.settings import Settings
 from serving.keys import Keys, Role
 from serving.store import tables
 from tests.durable_events import CALM, START_MS, lines, submission
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DAY = START_MS // 86_400_000
 
@@ -41,6 +47,9 @@ class Desk:
     def ask(self, method: str, path: str, who: str = "analyst", tenant: str = "acme", **more: Any) -> Any:
         return asyncio.run(self.once(method, path, self.own[tenant, who], **more))
 
+    def get(self, path: str, tenant: str = "acme") -> Any:
+        return self.ask("GET", path, tenant=tenant)
+
     async def once(self, method: str, path: str, key: str, **more: Any) -> httpx.Response:
         transport = httpx.ASGITransport(app=self.front, raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=transport, base_url="http://habitus") as client:
@@ -52,11 +61,16 @@ def opened(folder, alerts=()) -> Desk:
     """A desk over a new core; `desk.core.stop()` ends it."""
     core = Core(folder, CALM)
     core.start()
-    keys = Keys(core.database)
-    own = {(tenant, role.value): keys.create(tenant, role) for tenant in ("acme", "globex") for role in Role}
     if alerts:
         with core.database.write() as connection:
             connection.execute(insert(tables.alerts), list(alerts))
+    return over(core)
+
+
+def over(core: Core) -> Desk:
+    """A desk over a core that somebody else ends."""
+    keys = Keys(core.database)
+    own = {(tenant, role.value): keys.create(tenant, role) for tenant in ("acme", "globex") for role in Role}
     return Desk(core, own, Front(application(), core, keys, Settings()))
 
 
@@ -81,3 +95,23 @@ def at_once(*calls) -> list[Any]:
     for thread in threads:
         thread.join()
     return results
+
+
+@contextmanager
+def listening(desk: Desk) -> Iterator[str]:
+    """Its application on a free port; gives the address, and stops the core in the end."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server: Any = make_server(desk.front, Settings(port=port))
+    server.config.lifespan = "off"
+    server.install_signal_handlers = lambda: None
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    for _ in range(600):
+        if server.started:
+            break
+        desk.core._stopping.wait(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(20)
+    desk.core.stop()

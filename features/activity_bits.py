@@ -41,6 +41,8 @@ class ActivityBits:
         self.by_id = with_room(self.by_id, len(values) + 1, -1)
         ids = batch.columns[:, ACTIVITY]
         unknown = np.flatnonzero(self.by_id[ids] == -1)
+        if not len(unknown):
+            return
         for row in unknown[np.unique(ids[unknown], return_index=True)[1]].tolist():
             self.by_id[ids[row]] = self._bits_of(int(batch.class_uid[row]), values[int(ids[row])])
 

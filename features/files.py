@@ -196,6 +196,18 @@ def _as_utf8(head: bytes) -> bytes:
     return head.removeprefix(codecs.BOM_UTF8)
 
 
+def object_of(line: bytes) -> dict[str, object] | None:
+    """The object that `Sample.record` is where a file begins with this line; None where the line alone does
+    not say, because it is no whole JSON document.
+    """
+    if line[:1] != b"{":
+        return None
+    try:
+        return _innermost(msgspec.json.decode(line))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
 def _first_object(log: LogFile, lines: tuple[bytes, ...]) -> dict[str, object]:
     if not lines or lines[0].lstrip()[:1] not in (b"{", b"["):
         return {}
@@ -214,6 +226,10 @@ def _first_object(log: LogFile, lines: tuple[bytes, ...]) -> dict[str, object]:
             UnicodeDecodeError,
         ):
             return {}
+    return _innermost(value)
+
+
+def _innermost(value: object) -> dict[str, object]:
     while True:
         if isinstance(value, list) and value:
             value = value[0]
@@ -422,6 +438,7 @@ __all__ = [
     "is_lines",
     "line_buffers",
     "lines",
+    "object_of",
     "open_log",
     "records",
     "sample_of",

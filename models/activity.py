@@ -197,12 +197,9 @@ class Activity:
         fresh: uint8 (n, 3) values that the user, host and address of each event showed for the first time.
         """
         self._make_room_for_ids()
-        parts = [
-            self._observe_windows(batch, fresh),
-            self._observe_traffic(batch),
-            self._observe_travel(batch),
-        ]
-        return Findings(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        return joined_findings(
+            [self._observe_windows(batch, fresh), self._observe_traffic(batch), self._observe_travel(batch)]
+        )
 
     def _groups(self) -> np.ndarray:
         return self.baselines.entities.group
@@ -212,6 +209,9 @@ class Activity:
 
     def _make_room_for_ids(self) -> None:
         ids = len(self.baselines.entities.kind)
+        own, above = self.moments.own.first, self.moments.above.first
+        if ids <= min(len(by_id) for by_id in (self.open.row_of, own, above, self.known.first, self.jumps)):
+            return
         self.open = self.open._replace(row_of=with_room(self.open.row_of, ids, -1))
         self.moments.take_ids(ids)
         self.known = self.known._replace(
@@ -228,7 +228,8 @@ class Activity:
         weights = self._weights(self.today)
         room = 3 * (self.channels.cells.widest + len(WINDOWS))
         n = len(batch.time_us)
-        out = empty_findings(max(ROOM, n // 4))
+        # at least what one event can give; it is doubled when it does not do
+        out = empty_findings(max(min(ROOM, 3 * len(self._layout.how) + 16 * n), n // 4))
         woken_row, woken = np.zeros(3 * n + 3, np.int64), np.zeros(3 * n + 3, np.int64)
         produced = np.zeros(2, np.int64)
         row, state = 0, -1
@@ -268,7 +269,7 @@ class Activity:
         volumes = Findings(*(array[: produced[0]] for array in out))
         volumes.channel[:] += self.channels.volume
         returns = self._observe_returns(woken_row[: produced[1]], woken[: produced[1]], weights[2])
-        return Findings(*(np.concatenate(pair) for pair in zip(volumes, returns, strict=True)))
+        return joined_findings([volumes, returns])
 
     def _grow_open(self) -> None:
         if self.open.meta[ROWS] + 3 > len(self.open.entity):
@@ -282,6 +283,8 @@ class Activity:
 
     def _observe_returns(self, row: np.ndarray, entity: np.ndarray, weight: float) -> Findings:
         out = empty_findings(len(entity))
+        if not len(entity):
+            return out
         count = dormancy.observe_returns(
             self.known,
             self.return_histograms,
@@ -320,7 +323,7 @@ class Activity:
         parts: list[Findings] = []
         start = 0
         while start < len(rows):
-            out = empty_findings(ROOM)
+            out = empty_findings(min(ROOM, traffic.CHANNELS * (len(rows) - start)))
             start, count = traffic.observe_pairs(
                 self.pairs,
                 self.pair_histograms,
@@ -552,6 +555,14 @@ class Activity:
 
 
 _HISTOGRAMS = ("volume", "return", "pairs", "travel")
+
+
+def joined_findings(parts: list[Findings]) -> Findings:
+    """Several (at least one) as one; the only one that holds any as it is. Most small batches have none."""
+    held = [part for part in parts if len(part.row)]
+    if len(held) < 2:
+        return held[0] if held else parts[0]
+    return Findings(*(np.concatenate(arrays) for arrays in zip(*held, strict=True)))
 
 
 def empty_findings(room: int) -> Findings:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from models.activity import DayCounts
     from models.alerts import AlertBook
     from models.channels import Channels
-    from models.engine import Scores
+    from models.engine import Evidence
     from models.entity_risk import EntityRisks
     from models.sessions.sessions import Remark
 
@@ -134,8 +134,8 @@ class DayBook:
 
     # ---------------------------------------------------------------- taking in
 
-    def add(self, batch: Batch, scores: Scores) -> None:
-        """Take in one scored batch."""
+    def add(self, batch: Batch, evidence: Evidence) -> None:
+        """Take in a scored batch with its evidence (`models.engine.Scores.details`), by event."""
         days = batch.time_us // DAY_US
         row = 0
         while row < len(days):
@@ -143,7 +143,7 @@ class DayBook:
                 self._grow()
             added, row = count_days(self._keys, self._counts, batch.columns, days, row)
             self._used += added
-        found = scores.details.take(np.flatnonzero(scores.details.gain > 0))
+        found = evidence.take(np.flatnonzero(evidence.gain > 0))
         self._findings.append(
             self._strongest(
                 Findings(

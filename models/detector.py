@@ -24,8 +24,9 @@ from features.measures import COUNTS, MEASURES
 from features.pairs import name_hashes
 from features.reader import Reader
 from models import groups, soundness
-from models.activity import Activity, Findings
+from models.activity import Activity, joined_findings
 from models.alerts import EVERY_HOURS, NEVER, AlertBook
+from models.books import Books
 from models.calibration import THRESHOLD_NATS
 from models.channels import KINDS, Channels
 from models.clock import Clock, witnesses
@@ -139,7 +140,6 @@ class Detector:
         self.learn_groups = learn_groups
         self.links: LinkModel | None = None
         self.ranker = Ranker() if ranker is None else ranker
-        self.sample = EventSample(seed=seed, identity=self._identity)
         self.alerts = AlertBook(budget, mark_hours)
         self.clock = Clock()
         self.watcher = Watcher()
@@ -155,11 +155,15 @@ class Detector:
             if activity is None
             else activity
         )
-        self.days = DayBook(self.baselines, self.channels, feedback)
-        self.sessions = Sessions(self.baselines, self.channels, seed)
-        self.sequences: SequenceBook | None = None
+        sequences: SequenceBook | None = None
         if self.ranker.settings.on(SEQUENCE):
-            self.sequences = SequenceBook(self.baselines, seed, self.ranker.settings.device)
+            sequences = SequenceBook(self.baselines, seed, self.ranker.settings.device)
+        self.books = Books(
+            DayBook(self.baselines, self.channels, feedback),
+            Sessions(self.baselines, self.channels, seed),
+            EventSample(seed=seed, identity=self._identity),
+            sequences,
+        )
         self.geo = geo or GeoDatabase()
         self.columniser = self._columniser()
 
@@ -199,9 +203,11 @@ class Detector:
         A new day (UTC) that the clock trusts (`models.clock`) closes the one before: its entity-days get
         their final risk, and alerts are raised at marks (`models.alerts`).
         """
-        parts = []
         before = self.clock.newest_us
         newest = self.clock.advance(batch.time_us, witnesses(batch.columns))
+        if len(newest) and self._passes_nothing(before, newest):
+            return self._score_learn(batch, newest)
+        parts = []
         reached = np.concatenate([[before], newest])
         passed = (np.diff(self.alerts.marks(reached)) != 0) | (np.diff(reached // VOICES_US) != 0)
         cuts = [0, *(np.flatnonzero(passed[1:]) + 1).tolist(), len(newest)]
@@ -213,6 +219,14 @@ class Detector:
             parts.append(self._score_learn(batch.take(slice(first, last)), newest[first:last]))
         return concatenated_scores(parts)
 
+    def _passes_nothing(self, before_us: int, newest: np.ndarray) -> bool:
+        """Whether a batch passes neither a mark nor a time at which voices are weighed: nearly every small
+        one. Where the earliest and the latest time have one mark, so has every time between.
+        """
+        ends = np.array([min(before_us, int(newest.min())), int(newest.max())])
+        marks, voices = self.alerts.marks(ends), ends // VOICES_US
+        return bool(marks[0] == marks[1] and voices[0] == voices[1])
+
     def _score_learn(self, part: Batch, newest: np.ndarray) -> Scores:
         """Events between two marks. newest: int64 (n,) newest trusted time after each.
 
@@ -222,25 +236,22 @@ class Detector:
         ahead = part.time_us // DAY_US > newest // DAY_US
         if not ahead.any():
             scores = self.engine.score_learn(part, self._others)
-            self.sample.add(part)
         else:
             counted = np.flatnonzero(~ahead)
             taken = part._replace(time_us=np.where(ahead, newest, part.time_us))
             scores = self.engine.score_learn(
                 taken, lambda batch, fresh, habits: self._others(batch, fresh, habits, counted)
             )
-            self.sample.add(part.take(counted))
-        if self._silent.any():
+        if self.off:
             scores.details.gain[self._silent[scores.details.behaviour]] = 0.0
-        self.days.add(part, scores)
-        self.sessions.add(part, scores)
-        if self.sequences is not None:
-            self.sequences.add(part)
+        self.books.add(part, scores, ~ahead)
         self.watcher.scored(part)
         return self._without_exempted(part, scores)
 
     def _without_exempted(self, batch: Batch, scores: Scores) -> Scores:
         """Scores of events in which what is exempted counts for nothing; the books keep it."""
+        if not self.feedback.exemptions:
+            return scores
         found = scores.details
         gone = found.gain > 0
         gone[gone] = self.feedback.covers(
@@ -326,11 +337,12 @@ class Detector:
             parts = [observed._replace(row=counted[observed.row])]
         if self.links is not None:
             parts.append(link_findings(self.links, self.channels, habits))
-        found = Findings(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        found = joined_findings(parts)
         excess = found.nats - THRESHOLD_NATS
-        kept = strongest(excess, found.row, self.channels.cause_of[found.channel], found.value)
         gain = np.zeros(len(excess))
-        gain[kept] = excess[kept]
+        if len(excess):
+            kept = strongest(excess, found.row, self.channels.cause_of[found.channel], found.value)
+            gain[kept] = excess[kept]
         return Evidence(
             row=found.row,
             behaviour=found.channel.astype(np.int16),
@@ -415,9 +427,37 @@ class Detector:
         return np.asarray(self.ranker.score(days).risk * self.days.factors(days))
 
     @property
+    def days(self) -> DayBook:
+        """Findings, events and counts by entity and day, up to the last event."""
+        return self.books.days
+
+    @days.setter
+    def days(self, book: DayBook) -> None:
+        self.books.days = book
+
+    @property
+    def sessions(self) -> Sessions:
+        """Sessions of the open day and of the past, up to the last event."""
+        return self.books.sessions
+
+    @property
+    def sample(self) -> EventSample:
+        """Raw events that invented days are made of, up to the last one."""
+        return self.books.sample
+
+    @sample.setter
+    def sample(self, sample: EventSample) -> None:
+        self.books.sample = sample
+
+    @property
+    def sequences(self) -> SequenceBook | None:
+        """The order of events, up to the last one; None where the model of it is off."""
+        return self.books.sequences
+
+    @property
     def feedback(self) -> Feedback:
         """What analysts said."""
-        return self.days.feedback
+        return self.books.feedback
 
     def judge(self, uid: str, written: str, kind: str, day: int, verdict_id: int, at_us: int) -> Verdict:
         """Take a verdict on an entity-day (day: days since 1970, UTC); returns what was kept of it.
@@ -514,6 +554,7 @@ class Detector:
         baselines = self.baselines
         if not self.crowded:
             return False
+        self.books.settle()  # what waits has the old ids
         if self._entities_crowded:
             newcomers = np.zeros(baselines.entities.end, np.bool_)
             first = self.activity.known.first[: len(newcomers)]

@@ -539,10 +539,10 @@ class Engine:
         n = len(batch.time_us)
         baselines = self.baselines
         slots = class_slots(baselines.program, batch.class_uid)
-        evidence, p_value = np.zeros(n), np.ones(n)
+        evidence, p_value, score_weights = np.zeros(n), np.ones(n), np.ones(n)
         top, hold = np.full(n, -1, np.int16), np.zeros(n, np.bool_)
         fresh = np.zeros((n, 3), np.uint8)
-        details = _empty_evidence(max(1024, n // 2))
+        details = _empty_evidence(max(min(1024, len(baselines.program.kind) * n), n // 2))
         produced, row, state = 0, 0, -1
         moved: list[tuple[int, np.ndarray, float]] = []
         clock = np.array([baselines.watermark_us, 0], np.int64)
@@ -550,6 +550,7 @@ class Engine:
         ratio = baselines.half_life_days / self.calibration_half_life_days
         while state != DONE:
             exponents = baselines.exponents(batch.time_us)
+            score_weights = np.exp2(np.clip(exponents * ratio, MIN_EXPONENT, -MIN_EXPONENT))
             clock[1] = baselines.landmark_us or 0
             row, produced, state = _score_learn(
                 baselines.sums(),
@@ -561,7 +562,7 @@ class Engine:
                 slots,
                 exponents,
                 np.exp2(exponents),
-                np.exp2(np.clip(exponents * ratio, MIN_EXPONENT, -MIN_EXPONENT)),
+                score_weights,
                 batch.time_us,
                 clock,
                 settings,
@@ -574,7 +575,7 @@ class Engine:
                 row,
             )
             if state == NEEDS_LANDMARK:
-                moved.append((row, exponents, self._move_sums(int(batch.time_us[row]))))
+                moved.append((row, score_weights, self._move_sums(int(batch.time_us[row]))))
             elif state == NEEDS_ROOM:
                 baselines.make_room(int(batch.time_us[row]))
             elif state == NEEDS_OUTPUT:
@@ -587,9 +588,9 @@ class Engine:
             details = _with_others(details, others(batch, fresh, details), evidence, top)
         # each event with the landmark of its time, as if the batch had ended where the landmark moved
         first = 0
-        for last, exponents, factor in (*moved, (n, baselines.exponents(batch.time_us), 1.0)):
-            weights = np.exp2(np.clip(exponents[first:last] * ratio, MIN_EXPONENT, -MIN_EXPONENT))
-            _tails(self.events, slots[first:last], weights, evidence[first:last], p_value[first:last])
+        for last, weights, factor in (*moved, (n, score_weights, 1.0)):
+            part = slice(first, last)
+            _tails(self.events, slots[part], weights[part], evidence[part], p_value[part])
             if factor != 1.0:
                 _scale(self.events, factor)
             first = last

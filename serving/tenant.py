@@ -367,26 +367,27 @@ class TenantState:
         received_us = np.array([entry.received_us for entry in entries], np.int64)
         bound = received_us[found.body] + round(self.settings.future_seconds * 1e6)
         ahead = found.batch.time_us > bound
-        self.ahead += int(ahead.sum())
+        self.ahead += int(np.count_nonzero(ahead))
         aside = [Aside(entries[a.body], a.record, a.reason, a.raw) for a in found.aside]
-        aside += self._ahead(found, entries, np.flatnonzero(ahead))
+        n = len(entries)
+        quarantined = found.quarantined()
+        batch, uids, body, record = found.batch, found.uids, found.body, found.record
+        if ahead.any():
+            aside += self._ahead(found, entries, np.flatnonzero(ahead))
+            quarantined += np.bincount(body[ahead], minlength=n)
+            kept = np.flatnonzero(~ahead)
+            batch, uids, body, record = batch.take(kept), uids[kept], body[kept], record[kept]
         if aside:
             self.sinks.aside(self.tenant, aside)
             self._answers.refuse(aside)
-        kept = np.flatnonzero(~ahead)
-        batch = found.batch.take(kept) if len(kept) < len(found.uids) else found.batch
         if leaving is None:
             late = self.buffer.late(batch.time_us)
-            self.buffer.add(Waiting(batch, found.uids[kept], late.astype(np.int64)), int(received_us[-1]))
+            self.buffer.add(Waiting(batch, uids, late.astype(np.int64)), int(received_us[-1]))
         else:
-            tag = tag_of(found.body[kept], found.record[kept])
-            events = Waiting(batch, found.uids[kept], tag)
-            late, left = self.buffer.passed(events, found.body[kept], received_us)
+            late, left = self.buffer.passed(Waiting(batch, uids, tag_of(body, record)), body, received_us)
             leaving.append(left)
-        n = len(entries)
-        late_of = np.bincount(found.body[kept[late]], minlength=n)
-        quarantined = found.quarantined() + np.bincount(found.body[ahead], minlength=n)
-        accepted = np.bincount(found.body[kept], minlength=n)
+        late_of = np.bincount(body[late], minlength=n)
+        accepted = np.bincount(body, minlength=n)
         self.ledger.received += int(found.received.sum())
         self.ledger.duplicate += int(found.duplicate.sum())
         self.ledger.quarantined += int(quarantined.sum())

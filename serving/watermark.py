@@ -76,6 +76,7 @@ class WatermarkBuffer:
         self.added_us = NEVER
         self._parts: list[Waiting] = []
         self._count = 0
+        self._nothing = joined([])
 
     def __len__(self) -> int:
         return self._count
@@ -158,7 +159,7 @@ class WatermarkBuffer:
 
     def ready(self) -> Waiting:
         """Take out what the watermark has passed, and what is too much, in event time."""
-        taken = self.upto(self.newest_us - self.lateness_us) if self.newest_us != NEVER else joined([])
+        taken = self.upto(self.newest_us - self.lateness_us) if self.newest_us != NEVER else self._nothing
         if self._count > self.limit:
             times = np.sort(np.concatenate([part.batch.time_us for part in self._parts]))
             # a quarter of the room at once, or the next batch would have to sort everything again
@@ -172,6 +173,8 @@ class WatermarkBuffer:
 
     def upto(self, bound_us: int) -> Waiting:
         """Take out what is not later than a moment, in event time."""
+        if not self._parts:
+            return self._nothing
         taken: list[Waiting] = []
         kept: list[Waiting] = []
         for part in self._parts:
@@ -184,7 +187,7 @@ class WatermarkBuffer:
             if cut < len(times):
                 kept.append(part.take(slice(cut, len(times))))
         if not taken:
-            return joined([])
+            return self._nothing
         self._parts = kept
         out = joined(taken)
         if len(taken) > 1:

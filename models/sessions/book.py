@@ -181,8 +181,10 @@ def _longer(array: np.ndarray) -> np.ndarray:
     return np.concatenate([array, np.zeros_like(array)])
 
 
-def grown(day: Day) -> Day:
-    """Twice the room of whatever is full."""
+def _with_more_rows(day: Day) -> Day:
+    """Twice the room for sessions, and for distinct values, where it is full. Not for findings: tables must
+    grow at the same event however the day is cut into batches, and findings come after their batch.
+    """
     if day.meta[ROWS] >= len(day.entity):
         keys, row_of = _moved(day.keys, day.row_of, 2 * len(day.keys))
         day = day._replace(
@@ -195,10 +197,12 @@ def grown(day: Day) -> Day:
         )
     if day.meta[TAGS] * 2 > len(day.tags):
         day = day._replace(tags=_moved(day.tags, day.tags, 2 * len(day.tags))[0])
-    if day.meta[BEST] * 2 > len(day.best_keys):
-        best_keys, best = _moved(day.best_keys, day.best, 2 * len(day.best_keys))
-        day = day._replace(best_keys=best_keys, best=best)
     return day
+
+
+def _with_more_findings(day: Day) -> Day:
+    best_keys, best = _moved(day.best_keys, day.best, 2 * len(day.best_keys))
+    return day._replace(best_keys=best_keys, best=best)
 
 
 def sums_of(batch: Batch, fresh: np.ndarray) -> np.ndarray:
@@ -244,7 +248,7 @@ def collected(
             session,
         )
         if done < len(partner):
-            day = grown(day)
+            day = _with_more_rows(day)
     event, cause, column, value, gain = findings
     inside = np.flatnonzero(session[event] >= 0)
     parts = session[event[inside]], cause[inside], column[inside], value[inside], gain[inside]
@@ -252,7 +256,7 @@ def collected(
     while done < len(inside):
         done = _weigh(day, *parts, done, TAG_LIMIT)
         if done < len(inside):
-            day = grown(day)
+            day = _with_more_findings(day)
     return day
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from features.baselines import Baselines
     from features.columns import Batch
     from models.channels import Channels
-    from models.engine import Scores
+    from models.engine import Evidence
 
 
 SAID_NATS = 3.0
@@ -108,8 +108,12 @@ class Sessions:
         self._days = [book.empty_day(len(self._channels.causes)) for _ in self.views]
         self._looks = [_Look() for _ in self.views]
 
-    def add(self, batch: Batch, scores: Scores) -> None:
-        """Take in a scored batch. Events of other days than the open one are left out."""
+    def add(self, batch: Batch, fresh: np.ndarray, evidence: Evidence) -> None:
+        """Take in a scored batch with what `models.engine.Scores` says of it. Events of other days than the
+        open one are left out.
+
+        fresh: uint8 (n, 3) values that user, host and address showed for the first time. evidence: by event.
+        """
         today = np.flatnonzero(batch.time_us // DAY_US == self.today)
         if not len(today):
             return
@@ -117,16 +121,15 @@ class Sessions:
         place[today] = np.arange(len(today))
         part = batch if len(today) == len(place) else batch.take(today)
         bits = self._bits.of(part)
-        sums = book.sums_of(part, scores.fresh[today])
-        details = scores.details
-        found = np.flatnonzero((details.gain > 0) & (place[details.row] >= 0))
-        channel = details.behaviour[found].astype(np.int64)
+        sums = book.sums_of(part, fresh[today])
+        found = np.flatnonzero((evidence.gain > 0) & (place[evidence.row] >= 0))
+        channel = evidence.behaviour[found].astype(np.int64)
         findings = (
-            place[details.row[found]],
+            place[evidence.row[found]],
             self._channels.cause_of[channel],
             self._channels.column_of[channel],
-            details.value[found].astype(np.int64),
-            details.gain[found].astype(np.float64),
+            evidence.value[found].astype(np.int64),
+            evidence.gain[found].astype(np.float64),
         )
         for index, view in enumerate(self.views):
             self._days[index] = book.collected(

@@ -268,13 +268,13 @@ class Front:
     # ------------------------------------------------------------------------------------------- the way out
 
     async def _send(self, request: Request, answer: Answer, send: Send) -> None:
-        headers = [
-            (b"content-type", answer.content_type),
-            (b"content-length", b"%d" % len(answer.body)),
-            *answer.headers,
-        ]
-        given = {name for name, _ in answer.headers}
-        headers += [header for header in self._headers if header[0] not in given]
+        headers = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.body))]
+        headers += answer.headers
+        if answer.headers:
+            given = {name for name, _ in answer.headers}
+            headers += [header for header in self._headers if header[0] not in given]
+        else:
+            headers += self._headers
         if answer.status >= 400 and request.body_bytes == 0 and request.method in ("POST", "PUT"):
             # the body was not read: what is left of it must not be taken for the next request
             headers.append((b"connection", b"close"))
@@ -335,8 +335,7 @@ class Front:
         }
 
     def _account(self, request: Request, label: str, status: int, seconds: float, *, known: bool) -> None:
-        self.metrics.requests.labels(label, str(status)).inc()
-        self.metrics.seconds.labels(label).observe(seconds)
+        self.metrics.answered(label, status, seconds)
         # what went well on the way in is counted, not logged: it would be a line for every batch
         if status >= 400 or (label == "other" and known):
             fields = {**self._about(request), "status": status, "milliseconds": round(1000 * seconds, 1)}

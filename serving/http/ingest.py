@@ -205,7 +205,7 @@ class IngestRoutes:
         found = framing.parts(framed, request.tenant, protocol)
         if not found:
             return Receipt(0, 0, 0, 0, 0, [] if want_scores else None)
-        self._metrics.received_bytes.labels(protocol.value).inc(request.body_bytes)
+        self._metrics.received(protocol.value, request.body_bytes, 0)
 
         async def one(part: Part) -> Receipt:
             until = time.monotonic() + patience_seconds
@@ -220,7 +220,7 @@ class IngestRoutes:
 
         if len(found) == 1:
             receipt = await one(found[0])
-            self._metrics.records.labels(protocol.value).inc(receipt.received)
+            self._metrics.received(protocol.value, 0, receipt.received)
             return receipt
         results = await asyncio.gather(*(one(part) for part in found), return_exceptions=True)
         receipts: list[tuple[Part, Receipt]] = []
@@ -232,7 +232,7 @@ class IngestRoutes:
                 ) from result
             receipts.append((part, result))
         receipt = framing.together(receipts, len(framed.records))
-        self._metrics.records.labels(protocol.value).inc(receipt.received)
+        self._metrics.received(protocol.value, 0, receipt.received)
         return receipt
 
 

@@ -84,9 +84,31 @@ class HttpMetrics:
         self.in_flight = Gauge(
             "habitus_http_in_flight_bytes", "Bytes of bodies held in memory", registry=self.registry
         )
+        self._answered: dict[tuple[str, int], tuple[Counter, LabelledHistogram]] = {}
+        self._taken: dict[str, tuple[Counter, Counter]] = {}
         self._core = core
         self.registry.register(_CoreNumbers(core))
         self.registry.register(_Dropped(self._lost))
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        series = self._answered.get((route, status))
+        if series is None:  # to look two series up costs more than to count in them
+            series = self.requests.labels(route, str(status)), self.seconds.labels(route)
+            self._answered[route, status] = series
+        series[0].inc()
+        series[1].observe(seconds)
+
+    def received(self, protocol: str, n_bytes: int, records: int) -> None:
+        """Count what came in by a protocol; either may be 0."""
+        series = self._taken.get(protocol)
+        if series is None:
+            series = self.received_bytes.labels(protocol), self.records.labels(protocol)
+            self._taken[protocol] = series
+        if n_bytes:
+            series[0].inc(n_bytes)
+        if records:
+            series[1].inc(records)
 
     def _lost(self) -> dict[str, float]:
         """What was not taken or not kept, by reason (DROPPED)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -14,7 +13,7 @@ from serving.http.dialects import ClientGone, Refusal
 from serving.submission import Busy, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+    from collections.abc import Awaitable, Callable, MutableMapping
 
     from serving.http.ports import Caller
     from serving.protocols.limits import Limits
@@ -42,22 +41,32 @@ class Room:
         self.total = total
         self.taken = 0
 
-    @contextmanager
-    def holding(self) -> Iterator[Callable[[int], None]]:
+    def holding(self) -> Holding:
         """Gives a function that takes more bytes (Busy when there are none) until the block ends."""
-        mine = 0
+        return Holding(self)
 
-        def take(more: int) -> None:
-            nonlocal mine
-            if self.taken + more > self.total:
-                raise Busy("too many requests are being read: come back in a second", 1.0)
-            mine += more
-            self.taken += more
 
-        try:
-            yield take
-        finally:
-            self.taken -= mine
+class Holding:
+    """What one request holds of a room. A class, since a generator would cost a request of one event twice
+    as much.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._mine = 0
+
+    def __enter__(self) -> Callable[[int], None]:
+        return self._take
+
+    def __exit__(self, *_: object) -> None:
+        self._room.taken -= self._mine
+
+    def _take(self, more: int) -> None:
+        room = self._room
+        if room.taken + more > room.total:
+            raise Busy("too many requests are being read: come back in a second", 1.0)
+        self._mine += more
+        room.taken += more
 
 
 class Request:

@@ -45,6 +45,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._head_bytes = 0
+        self._heads = 0
         self._refused = False
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -62,18 +63,21 @@ class BoundedProtocol(HttpToolsProtocol):
         """Count the bytes of the head before they are parsed."""
         if self._refused:
             return
-        if self._in_head:
+        begun, heads = self._in_head, self._heads
+        if begun:
             self._head_bytes += len(data)
-            if self._head_timer is None:
-                self._start_timer()
         super().data_received(data)
         if self._in_head and self._head_bytes > HEAD_BYTES:
             self._refuse(_TOO_LARGE)
+        # nearly every head comes whole: a timer for each would be made to be thrown away
+        elif begun and heads == self._heads and self._head_timer is None and not self._refused:
+            self._start_timer()
 
     def on_headers_complete(self) -> None:
         """Look at the head before anybody is asked to answer it."""
         self._stop_timer()
         self._in_head = False
+        self._heads += 1
         if self._refused:
             return
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > HEAD_BYTES:
@@ -145,9 +149,7 @@ def make_server(app: Any, settings: Settings) -> Server:
 
     It makes the interpreter change threads every SWITCH_SECONDS.
     """
-    import os
-
-    sys.setswitchinterval(float(os.environ.get("SWITCH", SWITCH_SECONDS)))
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = Config(
         app,
         host=settings.host,

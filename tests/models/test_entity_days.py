@@ -17,7 +17,7 @@ from models.calibration import THRESHOLD_NATS
 from models.channels import Channels
 from models.day_frame import REASONS
 from models.days import ROLLOUT_ENTITIES, DayBook
-from models.engine import Engine, Evidence, Scores
+from models.engine import Engine, Evidence
 from models.risk import Budget
 from tests.batches import DAY_US, START_US, batch, in_groups, pieces, story
 
@@ -41,7 +41,7 @@ def book(baselines):
 def frame_of(baselines, parts, budget=None):
     days = book(baselines)
     for part, scores in parts:
-        days.add(part, scores)
+        days.add(part, scores.details)
     return days.frame("acme", budget)
 
 
@@ -82,12 +82,12 @@ def test_one_batch_and_many_small_ones_give_the_same_frame():
     baselines, parts = scored(3)
     few, many = book(baselines), book(baselines)
     for part, scores in parts:
-        few.add(part, scores)
+        few.add(part, scores.details)
         for cut in pieces(len(part.time_us), [5]):
             inside = (scores.details.row >= cut.start) & (scores.details.row < cut.stop)
             details = scores.details.take(np.flatnonzero(inside))
             details = details._replace(row=details.row - cut.start)
-            many.add(part.take(cut), Scores(*(array[cut] for array in scores[:-1]), details))
+            many.add(part.take(cut), details)
     left, right = few.frame("acme"), many.frame("acme")
     np.testing.assert_allclose(left["risk"], right["risk"], rtol=1e-12)
     assert left.drop(columns="risk").equals(right.drop(columns="risk"))
@@ -116,7 +116,7 @@ def test_more_entity_days_than_there_was_room_for_are_all_counted():
     everything = batch(baselines, told)
     days = book(baselines)
     nothing = Engine(Baselines()).score_learn(everything.take(slice(0, 0)))
-    days.add(everything, nothing)
+    days.add(everything, nothing.details)
     assert int(days.frame("acme")["n_events"].sum()) == int((everything.columns[:, -3:] > 0).sum())
 
 
@@ -140,11 +140,8 @@ def one_day(gains: list[tuple[int, int, float]]):
         gain=gain,
         counts=np.ones((len(gains), 6), np.float32),
     )
-    empty = np.zeros(len(gains))
     days = book(baselines)
-    days.add(
-        everything, Scores(empty, empty, empty, empty, np.zeros((len(gains), 3), np.uint8), empty, details)
-    )
+    days.add(everything, details)
     return days.frame("acme").iloc[0]
 
 
@@ -197,9 +194,8 @@ def rollout(gains: list[float], *, values: list[int] | None = None, behaviour: i
         gain=gain,
         counts=np.ones((count, 6), np.float32),
     )
-    empty = np.zeros(count)
     days = book(baselines)
-    days.add(everything, Scores(empty, empty, empty, empty, np.zeros((count, 3), np.uint8), empty, details))
+    days.add(everything, details)
     users = everything.columns[:, -3].astype(np.int64)
     so_far = DayCounts(users, np.zeros(count, np.int8), np.zeros((count, len(COUNTS))))
     table = days.vectors(START_US // DAY_US, so_far, np.zeros(baselines.entities.end, np.int32))
@@ -231,7 +227,7 @@ def test_findings_of_another_day_are_no_part_of_todays_vectors():
     baselines, parts = scored(9)
     days = book(baselines)
     for part, scores in parts:
-        days.add(part, scores)
+        days.add(part, scores.details)
     users = baselines.entities.all_ids((0,))
     so_far = DayCounts(users, np.zeros(len(users), np.int8), np.ones((len(users), len(COUNTS))))
     first_day = np.full(baselines.entities.end, START_US // DAY_US, np.int32)
@@ -249,13 +245,13 @@ def test_a_book_goes_on_with_the_day_that_was_open_when_it_was_saved():
     baselines, parts = scored(10, days=1.0)
     whole, first, second = book(baselines), book(baselines), book(baselines)
     for part, scores in parts:
-        whole.add(part, scores)
+        whole.add(part, scores.details)
     for part, scores in parts[:3]:
-        first.add(part, scores)
+        first.add(part, scores.details)
     second.resume(first.export(START_US // DAY_US))
     assert second.frame("acme").equals(first.frame("acme"))
     for part, scores in parts[3:]:
-        second.add(part, scores)
+        second.add(part, scores.details)
     assert second.frame("acme").equals(whole.frame("acme"))
     empty = book(baselines)
     empty.resume(first.export(START_US // DAY_US + 1))

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from training.pedb.vectors import DayMatrix
 
 
+ADDED = "added: "
+"""Before the name of what is off by default: such a variant is worth something where it beats habitus."""
+
+
 @dataclass(frozen=True)
 class Variant:
     """The detector with other settings.
@@ -47,10 +51,19 @@ def _untaught(distortion: str) -> dict[str, Any]:
     return {"ranker": Ranker(RankerSettings(distortions=kinds))}
 
 
+def _with(*members: str) -> dict[str, Any]:
+    """A ranker with members that are off by default, each with the weight 1."""
+    from models.ranking.ranker import Ranker
+    from models.ranking.settings import MEMBERS, RankerSettings
+
+    weights = (*RankerSettings().weights, *((name, 1.0) for name in members))
+    return {"ranker": Ranker(RankerSettings(members=(*MEMBERS, *members), weights=weights))}
+
+
 def _variants() -> tuple[Variant, ...]:
     from models.channels import KINDS
     from models.ranking.distortions import DISTORTIONS
-    from models.ranking.settings import MEMBERS, OWN, SESSIONS
+    from models.ranking.settings import MEMBERS, NEURAL, OWN, SESSIONS
 
     found = [Variant(f"channel off: {kind}", partial(dict, off=frozenset({kind}))) for kind in KINDS]
     found.append(Variant("no learned peer groups", partial(dict, learn_groups=False)))
@@ -60,6 +73,7 @@ def _variants() -> tuple[Variant, ...]:
         followers = [name for name, followed in OWN.items() if followed == member]
         found.append(Variant(f"member off: {member}", partial(_without, member, *followers)))
     found += [Variant(f"distortion off: {kind.name}", partial(_untaught, kind.name)) for kind in DISTORTIONS]
+    found += [Variant(f"{ADDED}{name}", partial(_with, name)) for name in NEURAL]
     return tuple(found)
 
 

@@ -3,9 +3,11 @@
     python -m benchmarks.bench_feedback [--users 250] [--days 42] [--seeds 8,9,10,11,12]
         [--layers] [--work out/detection] [--docs docs]
 
-Organisations are those of `bench_detection`, scored by the same code and kept in the same folder. Every day
-the riskiest entity-days are shown (10 for 500 users and hosts) and somebody who knows the labels judges each
-of them; the verdicts are given to `models.feedback` on the next day. Writes docs/feedback.md with --docs.
+Organisations are those of `bench_detection`, scored by the same code and kept in the same folder; what was
+odd about each entity-day, and who worked with whom, comes from a second pass (`benchmarks.day_details`).
+Every day the riskiest entity-days are shown (10 for 500 users and hosts) and somebody who knows the labels
+judges each of them; the verdicts are given to `models.feedback` on the next day. Writes docs/feedback.md with
+--docs.
 With --layers also centres that weigh evidence by their verdicts, or read some alerts to learn from.
 """
 
@@ -19,11 +21,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from benchmarks.bench_detection import Job, Organisation, numbers, organisation
+from benchmarks.day_details import DayDetails, details_of
 from features.behaviours import ENTITY_KINDS
 from features.kernel_cache import use_user_cache
 from models.alerts import NEAR
 from models.feedback import precision
-from models.feedback.feedback import BENIGN, TRUE_POSITIVE, Feedback, Verdict
+from models.feedback.feedback import BENIGN, TRUE_POSITIVE, Feedback, Things, Verdict
 from models.risk import Budget
 from training.labels import Lesson
 from training.pedb.held_out import allowed
@@ -48,7 +51,9 @@ MARK = ("<!-- measured: begin -->", "<!-- measured: end -->")
 class Past(NamedTuple):
     """Entity-days of users and hosts in order of day, with what `Feedback` needs to know of them.
 
-    kind: int64 (n,) number in ENTITY_KINDS. true: bool (n,) part of a campaign.
+    kind: int64 (n,) number in ENTITY_KINDS. true: bool (n,) part of a campaign. things: what the evidence is
+    the sum of, by row, ascending; its values are places in `texts`. partners: rows of who worked closely with
+    whom on a day, by row.
     """
 
     kind: np.ndarray
@@ -61,6 +66,36 @@ class Past(NamedTuple):
     campaigns: list[tuple[int, ...]]
     causes: tuple[str, ...]
     truth: Truth
+    things: Things
+    texts: list[str]
+    partners: dict[int, tuple[tuple[str, str], ...]]
+
+    def of_day(self, rows: np.ndarray) -> Things:
+        """Things of the rows of one day, which stand together."""
+        first, last = np.searchsorted(self.things.row, [rows[0], rows[-1] + 1])
+        part = Things(*(array[first:last] for array in self.things))
+        return part._replace(row=part.row - rows[0])
+
+    def by_cause(self, row: int) -> dict[str, dict[str, float]]:
+        """Things of one row by cause and value."""
+        found: dict[str, dict[str, float]] = {}
+        mine = self.of_day(np.array([row]))
+        for cause, value, nats in zip(
+            mine.cause.tolist(), mine.value.tolist(), mine.nats.tolist(), strict=True
+        ):
+            found.setdefault(self.causes[cause], {})[self.texts[value]] = nats
+        return found
+
+
+class Texts:
+    """The part of an interner that feedback looks values up in."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self._texts = texts
+
+    def many(self, ids: np.ndarray) -> list[str]:
+        """The strings of many ids."""
+        return [self._texts[one] for one in ids.tolist()]
 
 
 class Names:
@@ -69,6 +104,7 @@ class Names:
     def __init__(self, past: Past) -> None:
         self.kind = np.zeros(int(past.entity.max()) + 1, np.int64)
         self.kind[past.entity] = past.kind
+        self.values = Texts(past.texts)
         self._ids: dict[str, dict[str, int]] = {}
         for kind, name, entity in zip(past.kind.tolist(), past.name, past.entity.tolist(), strict=True):
             self._ids.setdefault(name, {})[ENTITY_KINDS[kind]] = entity
@@ -136,7 +172,7 @@ class Lived(NamedTuple):
     repeats: float
 
 
-def past_of(one: Organisation) -> Past:
+def past_of(one: Organisation, details: DayDetails) -> Past:
     """Users' and hosts' days of a scored organisation."""
     vectors = one.vectors
     scored = {
@@ -153,6 +189,8 @@ def past_of(one: Organisation) -> Past:
     rows = np.array([row for row, key in enumerate(keys) if key[0] in KINDS and key in scored], np.int64)
     rows = rows[np.argsort(vectors.day[rows], kind="stable")]
     campaigns = [tuple(one.frame.truth.marks.get(keys[row], {})) for row in rows]
+    place = {keys[row]: number for number, row in enumerate(rows.tolist())}
+    things, texts = details.things(place, vectors.causes)
     return Past(
         kind=np.array([ENTITY_KINDS.index(keys[row][0]) for row in rows], np.int64),
         name=vectors.name[rows],
@@ -164,6 +202,9 @@ def past_of(one: Organisation) -> Past:
         campaigns=campaigns,
         causes=vectors.causes,
         truth=one.frame.truth,
+        things=things,
+        texts=texts,
+        partners=details.partners(place),
     )
 
 
@@ -190,8 +231,14 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
             risk = np.where([muted.get(e, -1) >= day for e in past.entity[rows].tolist()], 0.0, risk)
         else:
             evidence = past.evidence[rows]
-            risk = risk * feedback.factors(  # type: ignore[arg-type]
-                names, past.causes, past.entity[rows], day, evidence, evidence
+            risk = risk * feedback.factors(
+                names,  # type: ignore[arg-type]
+                past.causes,
+                past.entity[rows],
+                day,
+                evidence,
+                evidence,
+                past.of_day(rows),
             )
         slots = protocol.slots(protocol.reference, len(rows))
         order = rows[np.argsort(-risk, kind="stable")]
@@ -293,6 +340,8 @@ def _hear(
             verdict_id=verdict_id,
             at_us=day * DAY_US,
             evidence={past.causes[c]: float(nats[c]) for c in np.flatnonzero(nats > 0).tolist()},
+            things=past.by_cause(row),
+            partners=past.partners.get(row, ()) if verdict_id == TRUE_POSITIVE else (),
         )
     )
 
@@ -368,7 +417,7 @@ def main(arguments: list[str] | None = None, say: Callable[[str], None] = print)
     lived: dict[str, list[Lived]] = {centre.name: [] for centre in centres}
     for seed in options.seeds:
         job = Job(seed, options.users, options.days, options.work, protocol, aside, ())
-        past = past_of(organisation(job, {}))
+        past = past_of(organisation(job, {}), details_of(job))
         for centre in centres:
             lived[centre.name].append(live(past, centre, protocol, seed))
         say(f"lived through seed {seed}")

@@ -17,7 +17,7 @@ from features.measures import COUNTS
 from models.day_counts import count_days, look_up
 from models.day_frame import reasons_of, unsorted_frame, with_highest, with_raised
 from models.entity_risk import RiskLedger
-from models.feedback.feedback import Feedback
+from models.feedback.feedback import Feedback, Things
 from models.risk import Budget
 from models.sessions.views import COLUMNS as SESSION_COLUMNS
 from models.strongest import strongest
@@ -314,13 +314,21 @@ class DayBook:
             self._baselines, self._channels, found.channel, found.entity, found.value, found.time_us
         )
 
-    def evidence_of(self, entity: int, day: int) -> dict[str, float]:
-        """Nats beyond the everyday by cause of one entity-day; empty when none is in the books."""
+    def evidence_of(self, entity: int, day: int) -> dict[str, dict[str, float]]:
+        """Nats beyond the everyday by cause and value ("" for none) of one entity-day; empty when none is in
+        the books.
+        """
         found = self._of_day(day)
         if found is None:
             return {}
-        nats = self._by_cause(found, np.array([entity], np.int64))[0]
-        return {self._channels.causes[place]: float(nats[place]) for place in np.flatnonzero(nats).tolist()}
+        mine = Findings(*(array[(found.entity == entity) & (found.gain > 0)] for array in found))
+        columns = self._channels.column_of[mine.channel].tolist()
+        texts = self._baselines.values.many(mine.value)
+        out: dict[str, dict[str, float]] = {}
+        for column, text, gain in zip(columns, texts, mine.gain.tolist(), strict=True):
+            values = out.setdefault(self._channels.causes[column], {})
+            values[str(text)] = values.get(str(text), 0.0) + gain
+        return out
 
     def _of_day(self, day: int) -> Findings | None:
         """Findings of one day, shared where many had them."""
@@ -337,15 +345,26 @@ class DayBook:
         if self.feedback.says_nothing:
             return np.ones(len(table.day))
         entity = table.entity.astype(np.int64)
+        causes = self._channels.causes
         found = self._of_day(day)
         if found is None:
-            evidence = left = np.zeros((len(entity), len(self._channels.causes)))
-        else:
-            evidence = self._by_cause(found, entity)
-            exempted = self._exempted(found)
-            left = self._by_cause(Findings(*(array[~exempted] for array in found)), entity)
-        causes = self._channels.causes
-        return self.feedback.factors(self._baselines, causes, entity, day, evidence, left)
+            evidence = np.zeros((len(entity), len(causes)))
+            none = np.zeros(0, np.int64)
+            things = Things(none, none, none, np.zeros(0))
+            return self.feedback.factors(self._baselines, causes, entity, day, evidence, evidence, things)
+        evidence = self._by_cause(found, entity)
+        exempted = self._exempted(found)
+        kept = Findings(*(array[~exempted] for array in found))
+        left, things = self._by_cause(kept, entity), self._things(kept, entity)
+        return self.feedback.factors(self._baselines, causes, entity, day, evidence, left, things)
+
+    def _things(self, found: Findings, entity: np.ndarray) -> Things:
+        """Findings of a day by row of its entities (ids, ascending)."""
+        at = np.searchsorted(entity, found.entity)
+        inside = at < len(entity)
+        inside[inside] = entity[at[inside]] == found.entity[inside]
+        column = self._channels.column_of[found.channel[inside]].astype(np.int64)
+        return Things(at[inside], column, found.value[inside], found.gain[inside])
 
     def table(self) -> DayTable:
         """Vectors of all closed days."""

@@ -459,13 +459,23 @@ class Detector:
         """What analysts said."""
         return self.books.feedback
 
-    def judge(self, uid: str, written: str, kind: str, day: int, verdict_id: int, at_us: int) -> Verdict:
+    def judge(
+        self,
+        uid: str,
+        written: str,
+        kind: str,
+        day: int,
+        verdict_id: int,
+        at_us: int,
+        partners: tuple[tuple[str, str], ...] = (),
+    ) -> Verdict:
         """Take a verdict on an entity-day (day: days since 1970, UTC); returns what was kept of it.
 
-        The evidence of the day is remembered with it, as far as it is still in the books. InputError for an
-        unknown entity or verdict.
+        The evidence of the day is remembered with it, as far as it is still in the books. partners: see
+        `models.feedback.partners`. InputError for an unknown entity or verdict.
         """
         name = self.known_name(written)
+        things = self.days.evidence_of(dict(self.baselines.find(name)).get(kind, 0), day)
         verdict = Verdict(
             uid=uid,
             entity_kind=kind,
@@ -473,7 +483,9 @@ class Detector:
             day=day,
             verdict_id=verdict_id,
             at_us=at_us,
-            evidence=self.days.evidence_of(dict(self.baselines.find(name)).get(kind, 0), day),
+            evidence={cause: sum(values.values()) for cause, values in things.items()},
+            things=things,
+            partners=partners,
         )
         self.feedback.judge(verdict)
         return verdict

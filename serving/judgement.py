@@ -14,7 +14,7 @@ Baselines are sums, so an event that is learned late, or taken out again, leaves
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -74,6 +74,13 @@ class Reverted(msgspec.Struct, frozen=True):
     def encoded(self) -> bytes:
         """The body."""
         return msgspec.json.encode(self)
+
+
+class Partners(Protocol):
+    """Tells who an entity worked with on a day (`models.feedback.partners`)."""
+
+    def __call__(self, kind: str, name: str, day: int) -> tuple[tuple[str, str], ...]:
+        """Kind and name of each. day: days since 1970, UTC."""
 
 
 class Effect(NamedTuple):
@@ -163,16 +170,27 @@ class Labels:
         return found
 
 
+def nobody(kind: str, name: str, day: int) -> tuple[tuple[str, str], ...]:
+    """No partners."""
+    return ()
+
+
 class Bench:
     """What an operation works on: the state's parts, and how to find what was learned of a window."""
 
     def __init__(
-        self, detector: Detector, labels: Labels, past: Past, recall: Callable[[Window], pa.Table]
+        self,
+        detector: Detector,
+        labels: Labels,
+        past: Past,
+        recall: Callable[[Window], pa.Table],
+        partners: Partners = nobody,
     ) -> None:
         self.detector = detector
         self.labels = labels
         self.past = past
         self._recall = recall
+        self._partners = partners
 
     def judge(self, body: bytes, at_us: int) -> tuple[Label, Effect]:
         """Apply a verdict; returns it as it is kept. at_us: when it was taken in."""
@@ -198,8 +216,15 @@ class Bench:
         if label.covers_the_day or label.verdict_id == TRUE_POSITIVE:
             # of an entity that was forgotten for lack of room there is nothing to be learned
             with suppress(InputError):
+                attack = label.verdict_id == TRUE_POSITIVE
                 self.detector.judge(
-                    label.uid, label.entity, label.entity_kind, label.day, label.verdict_id, at_us
+                    label.uid,
+                    label.entity,
+                    label.entity_kind,
+                    label.day,
+                    label.verdict_id,
+                    at_us,
+                    self._partners(label.entity_kind, label.entity, label.day) if attack else (),
                 )
         return label, self._settle(label, operation.oldest_us)._replace(learned_again=again)
 

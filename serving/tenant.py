@@ -250,8 +250,8 @@ class TenantState:
             self._change_models(entry)
             return nothing
         if self.second is not None:
-            self._said(self.second.bench(self._recall), entry)
-        bench = Bench(self.detector, self.labels, self.past, self._recall)
+            self._said(self.second.bench(self._recall, self._partners), entry)
+        bench = Bench(self.detector, self.labels, self.past, self._recall, self._partners)
         label, effect = self._said(bench, entry)
         if label is not None and label.covers_the_day:
             self.incidents.judged(label, self.labels.all(), max(self.detector.clock.newest_us, 0))
@@ -259,6 +259,9 @@ class TenantState:
 
     def _recall(self, window: Window) -> pa.Table:
         return self.sinks.recall(self, window)
+
+    def _partners(self, kind: str, name: str, day: int) -> tuple[tuple[str, str], ...]:
+        return self.incidents.partners(self.detector, kind, name, day)
 
     @staticmethod
     def _said(bench: Bench, entry: Entry) -> tuple[Label | None, Effect | None]:

@@ -1,14 +1,17 @@
 """One tenant's feedback: exemptions, verdicts and weights, and how much of an entity-day's risk they leave.
 
-A verdict that an entity-day was all right is remembered: as much evidence of the same causes on a later day
-of that entity is no news. What is left of the evidence, relative to all of it, is what is left of the risk,
+A verdict that an entity-day was all right is remembered with what was odd about it: the same things (cause
+and value), as far as they are no stronger, are no news on a later day of that entity. What is left of the
+evidence, relative to all of it, is what is left of the risk,
 
     factor = (left + EASE) / (all + EASE),
 
-which is 1 without feedback, never 0, and falls with nothing but what was judged or exempted: more, or
-something else, raises the risk again. A verdict that something was an attack ends what was remembered of the
-entity and puts it under watch: on the days after the one that was judged its risk counts up to WATCH times,
-less every day, until WATCH_DAYS are over or somebody says of a later day that it was harmless.
+which is 1 without feedback, never 0, and falls with nothing but what was judged or exempted: more of it,
+another value or another kind of finding counts in full. That one new address was all right says
+nothing of the next: else whoever takes over an account that was odd before would pass.
+
+A verdict that something was an attack ends what was remembered of the entity, and puts it and its partners
+under watch: see `models.feedback.watch`.
 
 With weights by cause (`models.feedback.weights`) what is left counts by its weight: at most twice, at least
 half.
@@ -16,7 +19,7 @@ half.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,6 +28,7 @@ from features.behaviours import ENTITY_KINDS
 from features.errors import InputError
 from models.feedback import weights as weighing
 from models.feedback.exemptions import MOST, Exemption, checked, covered
+from models.feedback.watch import Opinion, Record, Watch
 from models.feedback.weights import Weights
 
 if TYPE_CHECKING:
@@ -37,11 +41,6 @@ VERDICTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 99)
 data, security risk, managed externally, duplicate, other.
 """
 HARMLESS = (FALSE_POSITIVE, BENIGN, TEST)
-WATCH = 3.0
-WATCH_DAYS = 5
-"""Chosen on two simulated organisations of which no figure is published; 2 to 4 and 3 to 7 days do much the
-same (docs/decisions.md).
-"""
 REMEMBERED_DAYS = 90
 """A verdict says nothing about what happens longer after the day that it is about."""
 
@@ -49,7 +48,19 @@ REMEMBERED_DAYS = 90
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody said of an entity-day.
 
-    evidence: nats beyond the everyday by cause, as they were. day: days since 1970, UTC.
+    Attributes
+    ----------
+    uid, verdict_id, at_us
+        Unique; OCSF; when it was given, microseconds UTC.
+    entity_kind, entity, day
+        What it is about; day: days since 1970, UTC.
+    evidence
+        Nats beyond the everyday by cause, as they were.
+    things
+        The same by cause and value; None in verdicts of versions that did not keep it, which are remembered
+        by cause alone.
+    partners
+        Kind and name of who the entity worked with that day, see `models.feedback.partners`.
     """
 
     uid: str
@@ -59,6 +70,39 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     verdict_id: int
     at_us: int
     evidence: dict[str, float]
+    things: dict[str, dict[str, float]] | None = None
+    partners: tuple[tuple[str, str], ...] = ()
+
+
+class Things(NamedTuple):
+    """What was odd about the entity-days of a day, one row a thing, each (row, cause, value) once.
+
+    row: int64 (m,) place of the entity-day. cause: int64 (m,) place among the causes. value: int64 (m,) ids,
+    0 for none. nats: float64 (m,) beyond the everyday.
+    """
+
+    row: np.ndarray
+    cause: np.ndarray
+    value: np.ndarray
+    nats: np.ndarray
+
+
+class Remembered:
+    """What was judged harmless of an entity: nats by cause and value; by cause alone from old verdicts."""
+
+    def __init__(self) -> None:
+        self.things: dict[tuple[str, str], float] = {}
+        self.causes: dict[str, float] = {}
+
+    def learn(self, verdict: Verdict) -> None:
+        """Take in a harmless verdict."""
+        if verdict.things is None:
+            for cause, nats in verdict.evidence.items():
+                self.causes[cause] = max(self.causes.get(cause, 0.0), nats)
+            return
+        for cause, values in verdict.things.items():
+            for value, nats in values.items():
+                self.things[cause, value] = max(self.things.get((cause, value), 0.0), nats)
 
 
 class Feedback:
@@ -68,6 +112,8 @@ class Feedback:
         self._exemptions: dict[str, Exemption] = {}
         self._verdicts: dict[str, Verdict] = {}
         self._weights: Weights | None = None
+        # of the day that was asked about last; follows from the verdicts
+        self._watch: Watch | None = None
 
     # ---------------------------------------------------------------- taking in
 
@@ -125,14 +171,17 @@ class Feedback:
         if verdict.verdict_id not in VERDICTS:
             raise InputError(f"verdict_id is {verdict.verdict_id}: one of {', '.join(map(str, VERDICTS))}")
         self._verdicts[verdict.uid] = verdict
+        self._watch = None
 
     def revert(self, uid: str) -> bool:
         """Take a verdict back with all it did; whether there was one."""
+        self._watch = None
         return self._verdicts.pop(uid, None) is not None
 
     def forget(self, day: int) -> None:
         """Drop exemptions that have ended and verdicts that say nothing any more, as of a day."""
         now_us = day * 86_400_000_000
+        self._watch = None
         self._exemptions = {uid: one for uid, one in self._exemptions.items() if one.until_us > now_us}
         self._verdicts = {
             uid: one for uid, one in self._verdicts.items() if one.day >= day - 2 * REMEMBERED_DAYS
@@ -170,53 +219,60 @@ class Feedback:
         day: int,
         evidence: np.ndarray,
         left: np.ndarray,
+        things: Things,
     ) -> np.ndarray:
         """How the risk of a day's entities changes, float64 (n,): above 0, at most 1 without a watch and at
         most WATCH with one; with weights up to BOUND times as much.
 
-        entity: (n,) ids. evidence, left: float64 (n, causes) nats with and without what is exempted.
+        entity: (n,) ids. evidence, left: float64 (n, causes) nats with and without what is exempted. things:
+        what `left` is the sum of.
         """
         left = left.copy()
-        remembered, watched = self._remembered(causes, day)
         kinds = baselines.entities.kind
 
-        def rows_of(kind: int, name: str) -> np.ndarray:
-            known = dict(baselines.find(name)).get(ENTITY_KINDS[kind], -1)
-            return np.flatnonzero((entity == known) & (kinds[entity] == kind))
+        def rows_of(kind: str, name: str) -> np.ndarray:
+            known = dict(baselines.find(name)).get(kind, -1)
+            return np.flatnonzero((entity == known) & (kinds[entity] == ENTITY_KINDS.index(kind)))
 
-        for key, nats in remembered.items():
-            rows = rows_of(*key)
-            left[rows] = np.maximum(left[rows] - nats, 0.0)
+        order = np.argsort(things.row, kind="stable")
+        for key, known in self._remembered(day).items():
+            for row in rows_of(*key).tolist():
+                places = np.searchsorted(things.row, [row, row + 1], sorter=order)
+                mine = order[places[0] : places[1]]
+                left[row] = np.maximum(left[row] - _known(known, causes, baselines, things, mine), 0.0)
         by_cause = np.ones(len(causes)) if self._weights is None else self._weights.of(causes)
         factor = weighing.factor(by_cause, evidence, left)
-        for key, since in watched.items():
-            if day > since:
-                factor[rows_of(*key)] *= 1.0 + (WATCH - 1.0) * (1.0 - (day - since - 1) / WATCH_DAYS)
+        for key, times in self._watched(day).times().items():
+            factor[rows_of(*key)] *= times
         return factor
 
-    def _remembered(
-        self, causes: tuple[str, ...], day: int
-    ) -> tuple[dict[tuple[int, str], np.ndarray], dict[tuple[int, str], int]]:
-        """Nats by cause that were judged harmless of each entity, before a day or on it; and of those under
-        watch the last day that was an attack.
-        """
-        column = {cause: place for place, cause in enumerate(causes)}
-        found: dict[tuple[int, str], np.ndarray] = {}
-        watched: dict[tuple[int, str], int] = {}
+    def record(self, day: int) -> Record:
+        """What watches have paid before a day."""
+        return self._watched(day).record
+
+    def _watched(self, day: int) -> Watch:
+        if self._watch is None or self._watch.day != day:
+            self._watch = Watch(self._opinions(day), day)
+        return self._watch
+
+    def _opinions(self, day: int) -> list[Opinion]:
+        found = []
+        for one in self.verdicts:
+            attack = one.verdict_id == TRUE_POSITIVE
+            if (attack or one.verdict_id in HARMLESS) and 0 <= day - one.day <= REMEMBERED_DAYS:
+                found.append(Opinion((one.entity_kind, one.entity), one.day, attack, one.partners))
+        return found
+
+    def _remembered(self, day: int) -> dict[tuple[str, str], Remembered]:
+        """What was judged harmless of each entity (kind and name), before a day or on it."""
+        found: dict[tuple[str, str], Remembered] = {}
         for verdict in self.verdicts:
-            key = (ENTITY_KINDS.index(verdict.entity_kind), verdict.entity)
+            key = (verdict.entity_kind, verdict.entity)
             if verdict.verdict_id == TRUE_POSITIVE:
                 found.pop(key, None)
-                if 0 <= day - verdict.day <= WATCH_DAYS:
-                    watched[key] = max(watched.get(key, verdict.day), verdict.day)
             elif verdict.verdict_id in HARMLESS and 0 <= day - verdict.day <= REMEMBERED_DAYS:
-                if verdict.day > watched.get(key, verdict.day):
-                    del watched[key]
-                nats = found.setdefault(key, np.zeros(len(causes)))
-                for cause, amount in verdict.evidence.items():
-                    if cause in column:
-                        nats[column[cause]] = max(nats[column[cause]], amount)
-        return found, watched
+                found.setdefault(key, Remembered()).learn(verdict)
+        return found
 
     # ---------------------------------------------------------------- checkpoint
 
@@ -241,3 +297,18 @@ class Feedback:
             except InputError as error:
                 raise ValueError(str(error)) from error
         return feedback
+
+
+def _known(
+    known: Remembered, causes: tuple[str, ...], baselines: Baselines, things: Things, mine: np.ndarray
+) -> np.ndarray:
+    """Nats by cause that are no news of an entity-day, float64 (causes,). mine: its places in things."""
+    found = np.array([known.causes.get(cause, 0.0) for cause in causes])
+    if not known.things:
+        return found
+    same = np.zeros(len(causes))
+    texts = baselines.values.many(things.value[mine])
+    for place, text in zip(mine.tolist(), texts, strict=True):
+        column = int(things.cause[place])
+        same[column] += min(float(things.nats[place]), known.things.get((causes[column], str(text)), 0.0))
+    return np.asarray(np.maximum(found, same))

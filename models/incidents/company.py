@@ -87,6 +87,12 @@ class Company:
         low, high = np.searchsorted(pairs, [entity << 32, (entity + 1) << 32])
         return pairs[low:high] & 0xFFFFFFFF
 
+    def lately(self, entity: int, day: int) -> np.ndarray:
+        """Ids of what an entity shared events with in the window up to a day, ascending."""
+        pairs, _ = self._until(day)
+        low, high = np.searchsorted(pairs, [entity << 32, (entity + 1) << 32])
+        return pairs[low:high] & 0xFFFFFFFF
+
     def shares(self, entities: np.ndarray, day: int, kind_of: np.ndarray) -> np.ndarray:
         """How much of the organisation shares events with entities: for each the largest, over the other
         kinds, of the share of the entities of that kind seen in the window up to a day.

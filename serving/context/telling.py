@@ -65,9 +65,9 @@ def pieces(receipt: Mapping[str, Any], says: list[str]) -> list[dict[str, Any]]:
         rest = whole - told
         out.append({"channel": WHOLE, "label": "Whole picture", "nats": 0.0, "points": rest, "reason": text})
     if factor != 1.0:
-        text = "verdicts and exceptions say that some of this is all right"
+        text = "the same things were judged harmless here before, or are excepted"
         if factor > 1.0:
-            text = "an attack was confirmed here in the last days: under watch"
+            text = "an attack was confirmed here, or where it worked closely, in the last days: under watch"
         lost = risk - whole
         out.append({"channel": FEEDBACK, "label": "Feedback", "nats": 0.0, "points": lost, "reason": text})
     return out

@@ -24,7 +24,7 @@ from models.feedback.feedback import Feedback
 from serving.days import DAY_US
 from serving.following.differences import KEPT_DAYS, compared
 from serving.following.orders import Mark
-from serving.judgement import Bench, Labels
+from serving.judgement import Bench, Labels, nobody
 from serving.learned import NUMBERED, Window, take_back
 from serving.triage.words import TRUE_POSITIVE
 from serving.unlearning import Past, unlearn
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from features.enrich import GeoDatabase
     from serving.following.orders import Shadow
     from serving.journal import Entry
+    from serving.judgement import Partners
 
 PREFIX = "second/"
 ROWS = 1 << 16
@@ -111,7 +112,7 @@ class Beside:
 
     # -------------------------------------------------------------------------------------------- operations
 
-    def bench(self, recall: Callable[[Window], pa.Table]) -> Bench:
+    def bench(self, recall: Callable[[Window], pa.Table], partners: Partners = nobody) -> Bench:
         """What verdicts work on. Which events a model held back is its own affair: all rows of a window are
         looked for among them.
         """
@@ -121,7 +122,7 @@ class Beside:
             place = rows.schema.get_field_index("held")
             return rows.set_column(place, "held", pa.array(np.ones(len(rows), np.bool_)))
 
-        return Bench(self.detector, self.labels, self.past, all_may_be_held)
+        return Bench(self.detector, self.labels, self.past, all_may_be_held, partners)
 
     def unlearn(self, entry: Entry, scored: int, recall: Callable[[Window], pa.Table]) -> None:
         """Apply the unlearning that the serving model has applied."""

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
+from features.behaviours import ENTITY_KINDS
 from features.errors import StateError
 from models.days import Findings, shared
+from models.feedback.partners import partners
 from models.incidents.book import IncidentBook
 from models.incidents.company import Company
 from models.incidents.entity_days import alert_uid, of_entity_day
@@ -135,6 +137,19 @@ class Incidents:
             links[alert.uid] = Link(alert.uid, alert.entity_kind, name, int(table.day[row]), alert.risk)
             alerts.append(alert)
         self._note(self.book.take(alerts, now_us), links)
+
+    def partners(self, detector: Detector, kind: str, name: str, day: int) -> tuple[tuple[str, str], ...]:
+        """Kind and name of who an entity worked with closely on a day (`models.feedback.partners`)."""
+        self._settle()
+        known = detector.baselines
+        entity = dict(known.find(name)).get(kind, -1)
+        if entity < 0:
+            return ()
+        near = partners(self.company, entity, day, known.entities.kind)
+        names = known.values.many(known.entities.name[np.array(near, np.int64)])
+        return tuple(
+            (ENTITY_KINDS[int(known.entities.kind[one])], text) for one, text in zip(near, names, strict=True)
+        )
 
     def day_begins(self, day: int) -> None:
         """Forget what is older than the window of a day."""

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.bench_feedback import Centre, Past, live, table
 from features.behaviours import ENTITY_KINDS
+from models.feedback.feedback import Things
 from training.pedb.protocol import Protocol
 
 DAYS, PEOPLE = 28, 40
@@ -40,7 +41,16 @@ def office(attacked: int = 7, quiet_risk: float = 1.0) -> Past:
         campaigns=[(0,) if one else () for one in true],
         causes=("first", "second"),
         truth=Truth(["one"]),  # type: ignore[arg-type]
+        things=things(evidence),
+        texts=[""],
+        partners={},
     )
+
+
+def things(evidence: np.ndarray) -> Things:
+    """One thing without a value a cause."""
+    row, cause = np.nonzero(evidence)
+    return Things(row, cause, np.zeros(len(row), np.int64), evidence[row, cause])
 
 
 def test_what_repeats_hides_an_attack_until_somebody_says_that_it_is_harmless() -> None:
@@ -102,7 +112,13 @@ def noisy(seed: int = 1) -> Past:
     names = np.array([f"user-{number}" for number in entity], object)
     campaigns = [(0,) if one else () for one in true]
     return quiet._replace(
-        risk=risk, evidence=evidence, true=true, entity=entity, name=names, campaigns=campaigns
+        risk=risk,
+        evidence=evidence,
+        true=true,
+        entity=entity,
+        name=names,
+        campaigns=campaigns,
+        things=things(evidence),
     )
 
 

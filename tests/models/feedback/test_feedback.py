@@ -13,11 +13,11 @@ from models.feedback.feedback import (
     FALSE_POSITIVE,
     REMEMBERED_DAYS,
     TRUE_POSITIVE,
-    WATCH,
-    WATCH_DAYS,
     Feedback,
+    Things,
     Verdict,
 )
+from models.feedback.watch import WATCH, WATCH_DAYS
 from tests.activities import START_DAY, at, batch_of, event
 from tests.batches import DAY_US
 from tests.offices import DAYS, detector, digest, office
@@ -56,6 +56,15 @@ def day_of(one: Detector, entity: str, kind: str = "host", day: int = LAST) -> p
     frame = one.entity_days("acme")
     mine = frame[(frame["entity"] == entity) & (frame["entity_kind"] == kind)]
     return mine[pd.to_datetime(mine["day"]) == pd.Timestamp((START_DAY + day) * DAY_US, unit="us")].iloc[0]
+
+
+def factors(one: Detector, ids: np.ndarray, day: int, evidence: np.ndarray) -> np.ndarray:
+    """Of entity-days whose evidence has no values."""
+    row, cause = np.nonzero(evidence)
+    things = Things(row, cause, np.zeros(len(row), np.int64), evidence[row, cause])
+    return one.feedback.factors(
+        one.baselines, one.channels.causes, ids, START_DAY + day, evidence, evidence, things
+    )
 
 
 def others(one: Detector, entity: str) -> pd.DataFrame:
@@ -227,7 +236,9 @@ def test_whoever_was_attacked_is_watched_for_some_days(watched: Detector) -> Non
     for one in (watched, heard):
         one.score_learn(batch_of(one.baselines, more))
     plain, raised = (day_of(one, "ws-5", day=LAST + 1)["risk"] for one in (watched, heard))
-    assert raised == pytest.approx(WATCH * plain)
+    trust = heard.feedback.record(START_DAY + LAST + 1).trust
+    assert raised == pytest.approx((1.0 + (WATCH - 1.0) * trust) * plain)
+    assert 0.5 < trust <= 1.0
     assert plain > 0.0
 
 
@@ -236,13 +247,11 @@ def test_a_watch_fades_and_ends_with_a_harmless_day(watched: Detector) -> None:
     evidence = np.ones((1, len(watched.channels.causes)))
 
     def times(day: int) -> float:
-        causes = watched.channels.causes
-        return float(
-            watched.feedback.factors(watched.baselines, causes, ids, START_DAY + day, evidence, evidence)[0]
-        )
+        return float(factors(watched, ids, day, evidence)[0])
 
     watched.judge("v1", "ws-5", "host", START_DAY + LAST, TRUE_POSITIVE, NOW_US)
-    expected = [1.0 + (WATCH - 1.0) * (1.0 - d / WATCH_DAYS) for d in range(WATCH_DAYS)]
+    trust = watched.feedback.record(START_DAY + LAST + 1).trust
+    expected = [1.0 + (WATCH - 1.0) * trust * (1.0 - d / WATCH_DAYS) for d in range(WATCH_DAYS)]
     assert [times(LAST + d) for d in range(WATCH_DAYS + 2)] == pytest.approx([1.0, *expected, 1.0])
     # a harmless day before the attack says nothing of what comes after it; one after it ends the watch
     watched.judge("v0", "ws-5", "host", START_DAY + LAST - 1, FALSE_POSITIVE, NOW_US + 1)
@@ -289,3 +298,71 @@ def test_a_verdict_without_evidence_changes_little(watched: Detector) -> None:
     before = day_of(watched, "ws-5")["risk"]
     watched.feedback.judge(verdict)
     assert day_of(watched, "ws-5")["risk"] == before
+
+
+def remembered_of(watched: Detector, **named: object) -> None:
+    """ws-5 was judged harmless on its last day with six nats of `domain`."""
+    given = {
+        "uid": "v",
+        "entity_kind": "host",
+        "entity": "ws-5",
+        "day": START_DAY + LAST,
+        "verdict_id": FALSE_POSITIVE,
+        "at_us": NOW_US,
+        "evidence": {"domain": 6.0},
+    }
+    watched.feedback.judge(Verdict(**given | named))
+
+
+def left_of(watched: Detector, value: str, nats: float) -> float:
+    """What is left of the risk of ws-5 a day later, when one domain was odd about it."""
+    ids = np.array([dict(watched.baselines.find("ws-5"))["host"]])
+    column = watched.channels.causes.index("domain")
+    evidence = np.zeros((1, len(watched.channels.causes)))
+    evidence[0, column] = nats
+    one = np.zeros(1, np.int64)
+    found = watched.baselines.values.find(value) if value else 0
+    assert found or not value
+    things = Things(one, one + column, one + found, np.array([nats]))
+    causes = watched.channels.causes
+    day = START_DAY + LAST + 1
+    return float(watched.feedback.factors(watched.baselines, causes, ids, day, evidence, evidence, things)[0])
+
+
+def test_the_same_thing_is_no_news_and_another_of_its_kind_counts_in_full(watched: Detector) -> None:
+    remembered_of(watched, things={"domain": {"evil.example": 6.0, "": 2.0}})
+    assert left_of(watched, "evil.example", 6.0) == pytest.approx(0.5 / 6.5)
+    assert left_of(watched, "evil.example", 9.0) == pytest.approx(3.5 / 9.5), "as far as it is no stronger"
+    assert left_of(watched, "ws-5", 6.0) == 1.0
+    assert left_of(watched, "", 2.0) == pytest.approx(0.5 / 2.5), "what has no value is known by its cause"
+
+
+def test_verdicts_of_versions_that_kept_no_values_are_remembered_by_cause(watched: Detector) -> None:
+    remembered_of(watched)
+    kept = watched.feedback.export()
+    for verdict in kept["verdicts"]:
+        del verdict["things"], verdict["partners"]
+    watched.days.feedback = Feedback.restored(kept)
+    for value in ("evil.example", "ws-5", ""):
+        assert left_of(watched, value, 6.0) == pytest.approx(0.5 / 6.5)
+
+
+def test_what_is_remembered_of_a_day_says_which_things_were_odd(watched: Detector) -> None:
+    verdict = watched.judge("v1", "ws-5", "host", START_DAY + LAST, FALSE_POSITIVE, NOW_US)
+    assert verdict.things
+    assert any("evil.example" in values for values in verdict.things.values())
+    assert verdict.evidence == {cause: sum(values.values()) for cause, values in verdict.things.items()}
+
+
+def test_partners_of_the_attacked_are_watched_until_the_verdict_is_taken_back(watched: Detector) -> None:
+    ids = np.array([dict(watched.baselines.find(f"ws-{number}"))["host"] for number in (5, 6)])
+    evidence = np.ones((2, len(watched.channels.causes)))
+    watched.judge(
+        "v1", "user-2", "user", START_DAY + LAST, TRUE_POSITIVE, NOW_US, partners=(("host", "ws-6"),)
+    )
+    times = factors(watched, ids, LAST + 1, evidence)
+    assert times[0] == 1.0
+    assert 1.0 < times[1] < WATCH
+    assert Detector.restored(*watched.export()).feedback.export() == watched.feedback.export()
+    assert watched.feedback.revert("v1")
+    assert factors(watched, ids, LAST + 1, evidence).tolist() == [1.0, 1.0]

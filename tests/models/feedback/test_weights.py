@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from features.baselines import Baselines
 from features.errors import InputError
-from models.feedback.feedback import Feedback
+from models.feedback.feedback import Feedback, Things
 from models.feedback.weights import BOUND, EASE, Seen, Weights, decoded, factor, leading, shares
 
 CAUSES = ("process", "network", "return")
@@ -20,7 +20,9 @@ WEIGHT = st.floats(1.0 / BOUND, BOUND)
 def factors(feedback: Feedback, evidence: np.ndarray) -> np.ndarray:
     baselines = Baselines()
     entity = np.zeros(len(evidence), np.int64)
-    return feedback.factors(baselines, CAUSES, entity, 20_000, evidence, evidence)
+    row, cause = np.nonzero(evidence)
+    things = Things(row, cause, np.zeros(len(row), np.int64), evidence[row, cause])
+    return feedback.factors(baselines, CAUSES, entity, 20_000, evidence, evidence, things)
 
 
 @given(NATS, st.lists(WEIGHT, min_size=3, max_size=3))

@@ -213,3 +213,13 @@ def test_a_verdict_lowers_the_risk_of_the_like_and_takes_it_back(core):
     revert(core, uid)
     assert not state.detector.feedback.verdicts
     assert core.ask(risk).result(60) == before
+
+
+def test_an_attack_is_remembered_with_who_was_worked_with(core):
+    feedback = core._tenants.states["acme"].detector.feedback
+    judge(core, BENIGN)
+    assert [one.partners for one in feedback.verdicts] == [()]
+    judge(core, TRUE)
+    partners = feedback.verdicts[-1].partners
+    assert any(name.startswith("vault-") for kind, name in partners if kind == "host")
+    assert all(kind != "src_ip" for kind, _ in partners)

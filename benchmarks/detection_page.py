@@ -141,8 +141,8 @@ def _page(
     if ablations:
         parts += [
             "## What each part is worth\n",
-            "habitus less the variant, by seed and campaign: above zero, the part is worth something; of what is"
-            " off by default and was added, below zero.\n",
+            "habitus less the variant, by seed and campaign: above zero, the part is worth something; of what"
+            " is off by default and was added, below zero.\n",
             report.markdown(_worth(methods, ours, ablations, protocol)),
             "",
         ]

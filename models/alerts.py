@@ -250,6 +250,11 @@ class AlertBook:
                 out[found] = raised.at_us[at[found]]
         return out
 
+    def raised(self, days: DayTable) -> np.ndarray:
+        """Which entity-days of a closed day were raised, bool (n,)."""
+        key = days.entity.astype(np.int64) << 32 | days.day
+        return np.asarray(self.moments(key, int(days.day[0]) if len(key) else 0) != NEVER)
+
     def learning(self, key: np.ndarray) -> np.ndarray:
         """Whether entity-days of closed days were raised to learn from, bool (n,). key: as of `moments`."""
         out = np.zeros(len(key), np.bool_)

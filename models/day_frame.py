@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -29,26 +29,34 @@ COUNT_REASONS = 2
 """Reasons that are counts, while there are others."""
 
 
+class Ranked(NamedTuple):
+    """Entity-days of one day and what they were given, float64 (n,) each; see `models.days.DayBook.frame`."""
+
+    table: DayTable
+    rarity: np.ndarray
+    risk: np.ndarray
+    entity_risk: np.ndarray
+
+
 def unsorted_frame(
     baselines: Baselines,
     tenant: str,
     keys: np.ndarray,
     counts: np.ndarray,
     evidence: np.ndarray,
-    ranked: Sequence[tuple[DayTable, np.ndarray, np.ndarray]],
+    ranked: Sequence[Ranked],
     reasons: list[list[str]],
 ) -> pd.DataFrame:
     """One row a key (entity << 32 | day, ascending), without alerts; see `models.days.DayBook.frame`.
 
-    counts: events. evidence: risk of what was never ranked. ranked: entity-days with risk and entity risk.
+    counts: events. evidence: risk of what was never ranked.
     """
     import pandas as pd
 
-    risk, entity_risk = evidence.copy(), np.full(len(keys), np.nan)
-    for table, found, found_of_entity in ranked:
-        at = np.searchsorted(keys, table.entity.astype(np.int64) << 32 | table.day)
-        risk[at] = found
-        entity_risk[at] = found_of_entity
+    risk, entity_risk, rarity = evidence.copy(), np.full(len(keys), np.nan), np.full(len(keys), np.nan)
+    for one in ranked:
+        at = np.searchsorted(keys, one.table.entity.astype(np.int64) << 32 | one.table.day)
+        risk[at], entity_risk[at], rarity[at] = one.risk, one.entity_risk, one.rarity
     entity = keys >> 32
     return pd.DataFrame(
         {
@@ -62,6 +70,7 @@ def unsorted_frame(
             "reasons": reasons,
             "alerted_at": _moments(np.full(len(keys), NEVER)),
             "entity_risk": entity_risk,
+            "rarity": rarity,
         }
     )
 

@@ -15,9 +15,10 @@ from features.baselines import DAY_US
 from features.intmap import put_many
 from features.measures import COUNTS
 from models.day_counts import count_days, look_up
-from models.day_frame import reasons_of, unsorted_frame, with_highest, with_raised
+from models.day_frame import Ranked, reasons_of, unsorted_frame, with_highest, with_raised
 from models.entity_risk import RiskLedger
-from models.feedback.feedback import Feedback, Things
+from models.feedback.feedback import TRUE_POSITIVE, Feedback, Things
+from models.repeats import Repeats, news
 from models.risk import Budget
 from models.sessions.views import COLUMNS as SESSION_COLUMNS
 from models.strongest import strongest
@@ -113,8 +114,9 @@ class DayBook:
     """Collects findings, events and counts by entity and UTC day, batch after batch, and the risk of closed
     days.
 
-    Findings and risks are kept as they were found. What analysts said (`feedback`) is applied when they are
-    read, so that it holds for what is stored as well, and taking it back brings everything back.
+    Findings and rarities are kept as they were found. What people were told before (`repeats`) and what
+    analysts said (`feedback`) is applied when they are read, so that it holds for what is stored as well, and
+    taking it back brings everything back.
     """
 
     def __init__(self, baselines: Baselines, channels: Channels, feedback: Feedback | None = None) -> None:
@@ -128,9 +130,10 @@ class DayBook:
         self._used = 0
         self._closed: list[DayTable] = []
         self._remarks: list[dict[int, Remark]] = []
-        self._risk: list[np.ndarray] = []
+        self._rarity: list[np.ndarray] = []
         self._entity_risk: list[np.ndarray] = []
         self.ledger = RiskLedger()
+        self.repeats = Repeats()
 
     # ---------------------------------------------------------------- taking in
 
@@ -161,13 +164,13 @@ class DayBook:
         if len(self._findings) >= 64:
             self._merge()
 
-    def close(self, table: DayTable, risk: np.ndarray, remarks: dict[int, Remark] | None = None) -> None:
-        """Keep the vectors of a closed day with the risk they were given, remarks on their sessions by row,
-        and what its findings leave of the entities' own risk.
+    def close(self, table: DayTable, rarity: np.ndarray, remarks: dict[int, Remark] | None = None) -> None:
+        """Keep the vectors of a closed day with their rarity, remarks on their sessions by row, and what its
+        findings leave of the entities' own risk.
         """
         self._closed.append(table)
         self._remarks.append(remarks or {})
-        self._risk.append(risk)
+        self._rarity.append(rarity)
         # a day that is open is looked at every hour: what is over is not to be sorted again each time
         if self._findings and len(table.day):
             found = self._merge()
@@ -210,7 +213,8 @@ class DayBook:
         kept = [place for place, table in enumerate(self._closed) if len(table.day) and table.day[0] >= day]
         self._closed = [self._closed[place] for place in kept]
         self._remarks = [self._remarks[place] for place in kept]
-        self._risk = [self._risk[place] for place in kept]
+        self._rarity = [self._rarity[place] for place in kept]
+        self.repeats.forget(day)
         self._entity_risk = [self._entity_risk[place] for place in kept]
 
     @property
@@ -254,6 +258,7 @@ class DayBook:
         look_up(self._keys, self._counts, keys, counts)
         arrays = {"days_keys": keys, "days_events": counts}
         arrays |= {f"days_ledger_{name}": array for name, array in self.ledger.export().items()}
+        arrays |= {f"days_repeats_{name}": array for name, array in self.repeats.export().items()}
         if self._findings:
             found = self._merge()
             found = Findings(*(array[found.day == day] for array in found))
@@ -267,10 +272,8 @@ class DayBook:
         self._keys, self._counts = np.zeros(size, np.int64), np.zeros(size, np.int64)
         put_many(self._keys, self._counts, keys, arrays["days_events"])
         self._used = len(keys)
-        prefix = "days_ledger_"
-        self.ledger = RiskLedger.restored(
-            {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-        )
+        self.ledger = RiskLedger.restored(_named(arrays, "days_ledger_"))
+        self.repeats = Repeats.restored(_named(arrays, "days_repeats_"))
         if "days_entity" in arrays:
             self._findings = [Findings(*(arrays[f"days_{name}"].copy() for name in Findings._fields))]
 
@@ -339,6 +342,26 @@ class DayBook:
         found = self._strongest(Findings(*(np.concatenate(arrays) for arrays in zip(*of_day, strict=True))))
         return shared(found, self._channels, day)
 
+    def told(self, table: DayTable) -> np.ndarray:
+        """What people had been told of the entities of one day, float64 (n,) nats, see `models.repeats`.
+
+        A confirmed attack begins anew: what was raised of its entity until then does not count on later days.
+        """
+        if not len(table.day):
+            return np.zeros(0)
+        day, attacked = int(table.day[0]), dict[int, int]()
+        for verdict in self.feedback.verdicts:
+            if verdict.verdict_id == TRUE_POSITIVE and verdict.day < day:
+                known = dict(self._baselines.find(verdict.entity)).get(verdict.entity_kind, 0)
+                attacked[known] = max(attacked.get(known, verdict.day), verdict.day)
+        return self.repeats.told(table.entity.astype(np.int64), day, attacked)
+
+    def weighed(self, table: DayTable, rarity: np.ndarray) -> np.ndarray:
+        """Risk of entity-days of one day (ids ascending), float64 (n,): their rarity, less what people were
+        told before, and after what they said of the like.
+        """
+        return np.asarray(rarity * news(rarity, self.told(table)) * self.factors(table))
+
     def factors(self, table: DayTable) -> np.ndarray:
         """How feedback changes the risk of entity-days of one day (ids ascending), float64 (n,)."""
         day = int(table.day[0]) if len(table.day) else 0
@@ -370,9 +393,14 @@ class DayBook:
         """Vectors of all closed days."""
         return joined_days(self._closed) if self._closed else empty_days(len(self._channels.causes))
 
+    def rarities(self) -> np.ndarray:
+        """Rarity of each row of `table`, nats."""
+        return np.concatenate(self._rarity) if self._rarity else np.zeros(0)
+
     def risks(self) -> np.ndarray:
-        """Risk of each row of `table`, before feedback."""
-        return np.concatenate(self._risk) if self._risk else np.zeros(0)
+        """Risk of each row of `table`, see `weighed`."""
+        of_days = zip(self._closed, self._rarity, strict=True)
+        return np.concatenate([np.zeros(0), *(self.weighed(table, rarity) for table, rarity in of_days)])
 
     def held_ids(self) -> tuple[np.ndarray, np.ndarray]:
         """Entity and value ids that are still needed here."""
@@ -384,7 +412,7 @@ class DayBook:
         owing, values = self.ledger.held_ids()
         if found is not None:
             values = np.concatenate([values, found.value])
-        return np.concatenate([*entities, owing]), values
+        return np.concatenate([*entities, owing, self.repeats.held_ids()]), values
 
     def renumber(self, entities: np.ndarray, values: np.ndarray) -> None:
         """Follow a renumbering (old id -> new id)."""
@@ -403,6 +431,7 @@ class DayBook:
             for parts in (self._findings, self._past)
         )
         self.ledger.renumber(entities, values)
+        self.repeats.renumber(entities)
         self._closed = [
             table._replace(entity=entities[table.entity].astype(np.int32)) for table in self._closed
         ]
@@ -419,14 +448,14 @@ class DayBook:
     ) -> pd.DataFrame:
         """One row an entity-day, strangest first within each day, newest day first.
 
-        now, now_us: vectors and risk (before feedback) of the day that is still open, and its newest time.
+        now, now_us: vectors and rarity of the day that is still open, and its newest time.
         picture: a reason for each of some entity-days that neither a finding nor a session explains. alerts:
         what was raised as the days went; without it `alert` marks the highest risks of each day within the
         budget. remarks: on the open day's sessions, by row of `now`.
 
         Columns: tenant, entity_kind, entity, day (UTC date), risk, alert, n_events, reasons (list of text),
         alerted_at (UTC; NaT: never, or not yet), entity_risk (`models.entity_risk`, at the end of the day;
-        NaN: never ranked).
+        NaN: never ranked), rarity (nats, see `models.ranking`; NaN: never ranked).
 
         With `alerts`, `alert` is whether the entity-day was raised; on the open day also whether it would be
         if the day ended now, without a moment. An entity-day that was never ranked (late events alone) has
@@ -436,13 +465,13 @@ class DayBook:
         order = np.argsort(self._keys[used])
         keys, counts = self._keys[used][order], self._counts[used][order]
         ranked = [
-            (table, risk * self.factors(table), owed)
-            for table, risk, owed in zip(self._closed, self._risk, self._entity_risk, strict=True)
+            Ranked(table, rarity, self.weighed(table, rarity), owed)
+            for table, rarity, owed in zip(self._closed, self._rarity, self._entity_risk, strict=True)
         ]
         if now is not None:
-            now = now[0], now[1] * self.factors(now[0])
-            ids = now[0].entity.astype(np.int64)
-            ranked.append((*now, self.entity_risks(ids, now_us // DAY_US, now_us).risk))
+            owed = self.entity_risks(now[0].entity.astype(np.int64), now_us // DAY_US, now_us).risk
+            ranked.append(Ranked(*now, self.weighed(*now), owed))
+            now = now[0], ranked[-1].risk
         found = self.findings()
         if found is not None:
             found = Findings(*(array[~self._exempted(found)] for array in found))
@@ -452,7 +481,7 @@ class DayBook:
             said |= {int(table.entity[row]) << 32 | int(table.day[row]): one for row, one in of_rows.items()}
         reasons = reasons_of(self._baselines, self._channels, keys, found, said)
         if picture is not None:
-            for table, risk, _ in ranked:
+            for table, _, risk, _ in ranked:
                 at = np.searchsorted(keys, table.entity.astype(np.int64) << 32 | table.day)
                 bare = [row for row in np.flatnonzero(risk > 0).tolist() if not reasons[at[row]]]
                 for row, text in zip(bare, picture(table.take(np.array(bare, np.int64))), strict=True):
@@ -464,6 +493,10 @@ class DayBook:
         if alerts is None:
             return with_highest(frame, budget or Budget())
         return with_raised(frame, keys, alerts, now)
+
+
+def _named(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def shared(found: Findings, channels: Channels, day: int) -> Findings:

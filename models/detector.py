@@ -368,12 +368,13 @@ class Detector:
             if self.sequences is not None:
                 self.sequences.close_day()
             scores = self.ranker.score(table)
-            found = scores.risk
-            risk = found * self.days.factors(table)
-            self.days.close(table, found, remarks)
+            risk = self.days.weighed(table, scores.risk)
+            self.days.close(table, scores.risk, remarks)
             unknown = precision.unknown(self.feedback.verdicts, self.channels.causes, table.evidence)
             self.alerts.close(self.alerts.mark_after(before_us), self.activity.today, table, risk, unknown)
             self.watcher.closed(table, risk)
+            raised = self.alerts.raised(table)
+            self.days.repeats.learn(table.entity[raised], self.activity.today, scores.risk[raised])
             self.alerts.forget(self.days.oldest)
             self.ranker.learn_day(table, scores)
             self.feedback.forget(self.activity.today)
@@ -422,9 +423,9 @@ class Detector:
 
     def risk(self, days: DayTable) -> np.ndarray:
         """Risk of entity-days of one day (ids ascending), float64 (n,): how much they deserve a person, after
-        what people said of the like. Changes nothing.
+        what people were told before and said of the like. Changes nothing.
         """
-        return np.asarray(self.ranker.score(days).risk * self.days.factors(days))
+        return self.days.weighed(days, self.ranker.score(days).risk)
 
     @property
     def days(self) -> DayBook:

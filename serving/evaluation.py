@@ -136,8 +136,8 @@ def score(dataset: Dataset, protocol: Protocol, settings: Mapping[str, Any] | No
             f" give more than {protocol.warm_up_days} or shorten --warm-up"
         )
     days["score"] = days["risk"]
-    # risk is the negative logarithm of a tail probability, see `models.ranking`
-    days["tail"] = np.exp(-days["risk"].to_numpy(np.float64))
+    # rarity is the negative logarithm of a tail probability, see `models.ranking`
+    days["tail"] = np.exp(-days["rarity"].fillna(days["risk"]).to_numpy(np.float64))
     return Scored(days, vectors_of(detector), first, last)
 
 

@@ -96,17 +96,18 @@ def beside(state: TenantState) -> dict[str, Any] | None:
 
 
 def calibration(database: Database, tenant: str) -> dict[str, Any] | None:
-    """Share of the users' and hosts' closed days whose risk stated a tail probability exp(-risk) of at most
+    """Share of the users' and hosts' closed days that stated a tail probability, exp(-rarity), of at most
     nominal, over the newest `CALIBRATED_DAYS`; only nominal rates that promise `LEAST_EXPECTED` days, None
     without any. As `training.stability.realised_rates`, counted by the store.
     """
     c = entity_days.c
+    rarity = func.coalesce(c.rarity, c.risk)  # days of before there was a difference have no rarity
     with database.read() as connection:
         newest = connection.execute(select(func.max(c.day)).where(c.tenant == tenant)).scalar()
         if newest is None:
             return None
         counts = connection.execute(
-            select(func.count(), *(func.sum(case((c.risk >= -math.log(rate), 1), else_=0)) for rate in RATES))
+            select(func.count(), *(func.sum(case((rarity >= -math.log(rate), 1), else_=0)) for rate in RATES))
             .where(c.tenant == tenant, c.day > newest - CALIBRATED_DAYS)
             .where(c.entity_kind.in_(("user", "host")))
         ).one()

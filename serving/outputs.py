@@ -59,6 +59,7 @@ ENTITY_DAY_SCHEMA = pa.schema(
         ("reasons", pa.list_(pa.string())),
         ("alerted_at", pa.timestamp("us", tz="UTC")),
         ("entity_risk", pa.float64()),
+        ("rarity", pa.float64()),
     ]
 )
 

@@ -4,12 +4,13 @@
     excess            = sum over causes
     alone             = nats of the excess among past days                       (models.ranking.ensemble)
     combined          = weighted mean of the members' nats                        (models.ranking.ranker)
-    risk              = ((1 - trust) alone + trust nats(combined)) x factor
+    rarity            = (1 - trust) alone + trust nats(combined)
+    risk              = rarity x news(rarity, told) x factor                      (models.repeats)
 
 The members (neighbours, forests, the combiner) are recorded as what they said: they are fitted anew every few
 nights, and a model a night would be more than all events. Everything behind them is worked out again, bit for
-bit. Of a tail (`models.ranking.tails`) a receipt holds the points between which it was read. `factor` is what
-feedback left of the risk.
+bit. Of a tail (`models.ranking.tails`) a receipt holds the points between which it was read. `told` is what
+people had been told of the entity before, in nats, `factor` what feedback left of the risk.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from models.detector import Detector
 from models.ranking.ensemble import excess_nats
 from models.ranking.ranker import combined
 from models.ranking.tails import Tail
+from models.repeats import news
 from serving.days import day_of
 
 if TYPE_CHECKING:
@@ -60,13 +62,13 @@ def take(
     if not len(rows):
         return []
     trace = detector.ranker.trace(table)
-    factors = detector.days.factors(table)
+    told, factors = detector.days.told(table), detector.days.factors(table)
     found = detector.days.findings()
     if found is not None:
         found = shared(found, detector.channels, int(table.day[0]))
     made = versions(detector, fitted)
     return [
-        _receipt(detector, tenant, table, int(row), trace, float(factors[row]), found, made)
+        _receipt(detector, tenant, table, int(row), trace, float(told[row]), float(factors[row]), found, made)
         for row in rows.tolist()
     ]
 
@@ -107,6 +109,7 @@ def _receipt(
     table: DayTable,
     row: int,
     trace: Trace,
+    told: float,
     factor: float,
     found: Findings | None,
     made: dict[str, str],
@@ -141,9 +144,15 @@ def _receipt(
         "weights": [[name, weight] for name, weight in detector.ranker.settings.weights],
         "risk_tail": _points(trace.risk_tail, trace.combined[row : row + 1]),
         "trust": float(trace.trust[row]),
+        "rarity": float(trace.scores.risk[row]),
+        "told": told,
         "factor": factor,
-        "risk": float(trace.scores.risk[row] * factor),
+        "risk": _risk(trace.scores.risk[row], told, factor),
     }
+
+
+def _risk(rarity: float, told: float, factor: float) -> float:
+    return float(rarity * news(np.array([rarity]), np.array([told]))[0] * factor)
 
 
 def _json(value: float) -> float | None:
@@ -196,16 +205,17 @@ def recomputed(receipt: Mapping[str, Any]) -> float:
             raise StateError(f"a receipt of form {receipt['form']}: use the version of habitus that wrote it")
         vector = np.array([receipt["evidence"]], np.float32)
         total = np.maximum(vector, 0.0).sum(1, dtype=np.float64)
+        told = receipt.get("told", 0.0)  # receipts from before `models.repeats` have none
         alone = excess_nats(_tail(receipt["excess_tail"]), receipt["excess_seen"], total)
         if not receipt["fitted"]:
-            return float(alone[0] * receipt["factor"])
+            return _risk(alone[0], told, receipt["factor"])
         members = {
             name: np.array([np.nan if nats is None else nats]) for name, nats in receipt["members"].items()
         }
         mean = combined([(name, weight) for name, weight in receipt["weights"]], members, 1)
         full, trust = _tail(receipt["risk_tail"]).of(mean), receipt["trust"]
-        risk = (1.0 - trust) * alone + trust * full
-        return float(risk[0] * receipt["factor"])
+        rarity = (1.0 - trust) * alone + trust * full
+        return _risk(rarity[0], told, receipt["factor"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise StateError(f"the receipt lacks or contradicts a part ({error!r})") from error
 

@@ -200,6 +200,7 @@ class StoreSinks:
                     "reasons": msgspec.json.encode(row["reasons"]).decode(),
                     "alerted_us": _moment(row["alerted_at"]),
                     "entity_risk": _number(row["entity_risk"]),
+                    "rarity": _number(row["rarity"]),
                 }
             )
             if alert:

@@ -322,6 +322,7 @@ class TenantState:
         self.buffer.rewrite(second.translator(self.detector).batch)
         self.incidents.renumber(entities)
         second.detector.alerts.adopt(self.detector.alerts, entities)
+        second.detector.days.repeats.adopt(self.detector.days.repeats, entities)
         second.detector.watcher, self.detector.watcher = self.detector.watcher, Watcher()
         former = Beside(self.model, self.detector, self.labels, self.past, received_us, has_served=True)
         former.report = second.report

@@ -49,7 +49,7 @@ class Harvest:
             return
         table = detector.days.table()
         if len(table.day):
-            self._add(detector, table, detector.days.risks(), today)
+            self._add(detector, table, detector.days.rarities(), detector.days.risks(), today)
         detector.days.forget(today)
         self._today = today
 
@@ -57,20 +57,24 @@ class Harvest:
         """The entity-days of all days, the open one included as if it ended now.
 
         Columns as of `habitus score`: entity_kind, entity, day (UTC date), risk (nats), alert, n_events,
-        alerted_at (UTC; NaT: at the end of the day, or never). Strangest first in each day, newest day first.
+        alerted_at (UTC; NaT: at the end of the day, or never), rarity (nats). Strangest first in each day,
+        newest day first.
         """
         self.take(detector)
         if detector.activity.today >= 0:
             table = detector.today()
-            self._add(detector, table, detector.risk(table), detector.activity.today)
+            rarity = detector.ranker.score(table).risk
+            risk = detector.days.weighed(table, rarity)
+            self._add(detector, table, rarity, risk, detector.activity.today)
         return self.frame()
 
     def frame(self) -> pd.DataFrame:
         """The entity-days taken so far, with the columns and in the order of `finish`."""
         import pandas as pd
 
-        empty = (np.zeros(0, np.int8), *(np.zeros(0, np.int64),) * 4, np.zeros(0), np.zeros(0, np.bool_))
-        kind, name, day, events, at_us, risk, alert = (
+        none = np.zeros(0)
+        empty = (np.zeros(0, np.int8), *(np.zeros(0, np.int64),) * 4, none, none, np.zeros(0, np.bool_))
+        kind, name, day, events, at_us, rarity, risk, alert = (
             np.concatenate(arrays) for arrays in zip(empty, *self._parts, strict=True)
         )
         stamps = at_us.astype("datetime64[us]")
@@ -84,6 +88,7 @@ class Harvest:
                 "alert": alert,
                 "n_events": events,
                 "alerted_at": pd.Series(stamps).dt.tz_localize("UTC"),
+                "rarity": rarity,
             }
         )
         order = ["day", "risk", "entity_kind", "entity"]
@@ -95,7 +100,9 @@ class Harvest:
         causes = detector.channels.causes
         return {cause: 0.0 if total is None else float(total[i]) for i, cause in enumerate(causes)}
 
-    def _add(self, detector: Detector, table: DayTable, risk: np.ndarray, today: int) -> None:
+    def _add(
+        self, detector: Detector, table: DayTable, rarity: np.ndarray, risk: np.ndarray, today: int
+    ) -> None:
         known = detector.baselines
         names = known.values.many(known.entities.name[table.entity])
         codes = np.array([self._names.setdefault(name, len(self._names)) for name in names], np.int64)
@@ -107,7 +114,7 @@ class Harvest:
             filling = detector.alerts.would_fill(part, risk[open_day])
             alert |= open_day & np.isin(table.entity, filling)
         self._parts.append(
-            (table.kind, codes, table.day.astype(np.int64), table.n_events, at_us, risk, alert)
+            (table.kind, codes, table.day.astype(np.int64), table.n_events, at_us, rarity, risk, alert)
         )
         people = table.kind < 2
         found = table.evidence[people].astype(np.float64).sum(axis=0)

@@ -58,8 +58,9 @@ def ground_of(
 
 
 def scored(days: pd.DataFrame) -> pd.DataFrame:
-    """Entity-days with the columns that PED-B wants: risk is the negative logarithm of a tail probability."""
-    return days.assign(score=days["risk"], tail=np.exp(-days["risk"].to_numpy(np.float64)))
+    """Entity-days with the columns that PED-B wants: rarity is minus the logarithm of a tail probability."""
+    rarity = days["rarity"].fillna(days["risk"])
+    return days.assign(score=days["risk"], tail=np.exp(-rarity.to_numpy(np.float64)))
 
 
 def judged(

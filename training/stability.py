@@ -40,15 +40,15 @@ def people(days: pd.DataFrame) -> pd.DataFrame:
     return days[days["entity_kind"].isin(("user", "host"))]
 
 
-def realised_rates(risk: np.ndarray) -> dict[float, float]:
-    """Realised over nominal rate of entity-days whose stated tail probability exp(-risk) is at most nominal,
-    by nominal rate; only rates that promise `LEAST_EXPECTED`.
+def realised_rates(rarity: np.ndarray) -> dict[float, float]:
+    """Realised over nominal rate of entity-days whose stated tail probability, exp(-rarity), is at most
+    nominal, by nominal rate; only rates that promise `LEAST_EXPECTED`.
 
     A calibrated tail probability is uniform (Dawid, "Statistical theory: the prequential approach", JRSS A
     147, 1984), so the ratio is 1. Unknown attacks are counted among the benign: the truth is a little lower.
     """
-    tail = np.exp(-risk)
-    return {rate: float(np.mean(tail <= rate) / rate) for rate in RATES if rate * len(risk) >= LEAST_EXPECTED}
+    tail, least = np.exp(-rarity), LEAST_EXPECTED
+    return {rate: float(np.mean(tail <= rate) / rate) for rate in RATES if rate * len(rarity) >= least}
 
 
 def calibration_error(rates: Mapping[float, float]) -> float | None:
@@ -154,7 +154,7 @@ def _tops(days: pd.DataFrame, depth: int) -> dict[Any, list[object]]:
 
 def measures(days: pd.DataFrame, evidence: Mapping[str, float], budget: Budget) -> dict[str, float | None]:
     """All figures of one model by name, None where there is nothing to measure. days: judged ones only."""
-    rates = realised_rates(people(days)["risk"].to_numpy(np.float64))
+    rates = realised_rates(people(days)["rarity"].dropna().to_numpy(np.float64))
     ratios = budget_ratios(days, budget)
     return {
         "calibration_error": calibration_error(rates),

@@ -86,6 +86,11 @@ def _tell(receipt: dict[str, Any], result: dict[str, Any]) -> None:
         weight = dict(receipt["weights"]).get(name, 0.0)
         said = "nothing to go by" if nats is None else f"{nats:.2f} nats"
         click.echo(f"  {name}: {said}{f', weight {weight:g}' if weight else ''}")
+    if receipt.get("told"):
+        rarity, told = receipt["rarity"], receipt["told"]
+        click.echo(
+            f"  {rarity:.2f} nats in all; {told:.2f} were raised in the days before: half of that is no news"
+        )
     if receipt["factor"] != 1.0:
         click.echo(f"  what people said of the like leaves {receipt['factor']:.3f} of it")
     for name, digest in receipt["versions"].items():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from serving.tenant import TenantState
 
 MOST_PIECES, MOST_SAID = 12, 6
-WHOLE, FEEDBACK, REST = "ranking", "feedback", "rest"
+WHOLE, BEFORE, FEEDBACK, REST = "ranking", "before", "feedback", "rest"
 BEHAVIOUR_OF = {behaviour.name: behaviour for behaviour in BEHAVIOURS}
 
 
@@ -38,13 +38,14 @@ def pieces(receipt: Mapping[str, Any], says: list[str]) -> list[dict[str, Any]]:
 
     Each kind of finding (cause) has a share of the risk in proportion to its evidence, as far as its nats
     reach, and is told by its strongest finding; what the ranking
-    makes of the day beyond them (counts, sessions, what came together) is one piece, and so is what
-    feedback took away or added.
+    makes of the day beyond them (counts, sessions, what came together) is one piece, and so are what
+    was raised of the entity before and what feedback took away or added.
 
     says: a finding's reason, by its place in the receipt.
     """
     factor, risk = float(receipt["factor"]), float(receipt["risk"])
-    whole = risk / factor if factor > 0 else risk
+    fresh = risk / factor if factor > 0 else risk
+    whole = float(receipt.get("rarity", fresh))
     evidence = [max(float(value), 0.0) for value in receipt["evidence"]]
     total = sum(evidence)
     unit = min(total, whole) / total if total > 0 else 0.0
@@ -64,11 +65,15 @@ def pieces(receipt: Mapping[str, Any], says: list[str]) -> list[dict[str, Any]]:
         text = "how rare the day as a whole is among past days: what was odd together, and how much was done"
         rest = whole - told
         out.append({"channel": WHOLE, "label": "Whole picture", "nats": 0.0, "points": rest, "reason": text})
+    if abs(whole - fresh) > 1e-9:
+        text = "raised before, in the last days: half of what was told then is no news"
+        lost = fresh - whole
+        out.append({"channel": BEFORE, "label": "Told before", "nats": 0.0, "points": lost, "reason": text})
     if factor != 1.0:
         text = "the same things were judged harmless here before, or are excepted"
         if factor > 1.0:
             text = "an attack was confirmed here, or where it worked closely, in the last days: under watch"
-        lost = risk - whole
+        lost = risk - fresh
         out.append({"channel": FEEDBACK, "label": "Feedback", "nats": 0.0, "points": lost, "reason": text})
     return out
 

@@ -133,6 +133,7 @@ entity_days = Table(
     Column("reasons", Text, nullable=False),  # JSON list of text
     Column("alerted_us", BigInteger),  # event time at which it was raised
     Column("entity_risk", Float(53)),
+    Column("rarity", Float(53)),
 )
 
 alerts = Table(

@@ -49,7 +49,7 @@ def test_a_frame_has_the_promised_columns_and_order():
     frame = frame_of(*scored(1))
     assert list(frame.columns) == [
         "tenant", "entity_kind", "entity", "day", "risk", "alert", "n_events", "reasons", "alerted_at",
-        "entity_risk",
+        "entity_risk", "rarity",
     ]  # fmt: skip
     assert (frame["risk"] > 0).any()
     assert frame["day"].is_monotonic_decreasing

@@ -16,6 +16,7 @@ from models.detector import Detector
 from models.risk import Budget
 from serving import receipts
 from serving.cli.main import cli
+from serving.context import telling
 
 DAY_US = 86_400_000_000
 START_US = 1_740_960_000_000_000
@@ -69,7 +70,7 @@ def test_a_thousand_receipts_give_the_risk_that_the_detector_gave(taken):
     from datetime import date
 
     assert len(taken) >= 1000
-    fitted, touched, risky = 0, 0, 0
+    fitted, touched, risky, told = 0, 0, 0, 0
     for made, frame in taken:
         receipt = json.loads(msgspec.json.encode(made))  # as it is kept and sent
         right = float(
@@ -80,14 +81,29 @@ def test_a_thousand_receipts_give_the_risk_that_the_detector_gave(taken):
         fitted += receipt["fitted"]
         touched += receipt["factor"] < 1.0
         risky += right > 1.0
+        told += receipt["risk"] < receipt["rarity"] * receipt["factor"]
     assert fitted > 500, "the ensemble must have had a say"
     assert risky > 20
     assert touched > 0, "feedback must have had a say"
+    assert told > 0, "what was raised before must have had a say"
 
 
-@pytest.mark.parametrize("part", ["evidence", "members", "factor", "trust", "risk_tail", "excess_seen"])
+def test_the_pieces_of_a_risk_add_up_to_it_with_what_was_told_before_as_one(taken):
+    told = 0
+    for receipt, _ in taken:
+        pieces = telling.pieces(receipt, [""] * len(receipt["findings"]))
+        assert sum(piece["points"] for piece in pieces) == pytest.approx(receipt["risk"], abs=1e-6)
+        before = [piece["points"] for piece in pieces if piece["channel"] == telling.BEFORE]
+        assert all(points < 0 for points in before)
+        told += bool(before)
+    assert told > 0
+
+
+@pytest.mark.parametrize(
+    "part", ["evidence", "members", "factor", "told", "trust", "risk_tail", "excess_seen"]
+)
 def test_a_receipt_that_was_changed_gives_another_risk(taken, part):
-    trusted = [one for one, _ in taken if one["trust"] > 0]
+    trusted = [one for one, _ in taken if one["trust"] > 0 and (part != "told" or one["told"] > 0)]
     receipt = json.loads(msgspec.json.encode(max(trusted, key=lambda one: one["risk"])))
     if part == "evidence":
         receipt["evidence"][0] += 1.0

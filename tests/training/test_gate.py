@@ -47,6 +47,7 @@ def side(seed: int = 0, *, skill: float = 8.0, latency: float = 100.0, size: int
                     "entity": [f"user-{n}" for n in range(PEOPLE)],
                     "day": (START + pd.Timedelta(days=day)).date(),
                     "risk": risk,
+                    "rarity": risk,
                     "alert": risk >= np.sort(risk)[-2],
                     "alerted_at": pd.NaT,
                 }

@@ -235,11 +235,12 @@ def test_whoever_was_attacked_is_watched_for_some_days(watched: Detector) -> Non
     ]
     for one in (watched, heard):
         one.score_learn(batch_of(one.baselines, more))
-    plain, raised = (day_of(one, "ws-5", day=LAST + 1)["risk"] for one in (watched, heard))
+    plain, raised = (day_of(one, "ws-5", day=LAST + 1) for one in (watched, heard))
     trust = heard.feedback.record(START_DAY + LAST + 1).trust
-    assert raised == pytest.approx((1.0 + (WATCH - 1.0) * trust) * plain)
+    # what was raised before a confirmed attack is news again
+    assert raised["risk"] == pytest.approx((1.0 + (WATCH - 1.0) * trust) * plain["rarity"])
     assert 0.5 < trust <= 1.0
-    assert plain > 0.0
+    assert 0.0 < plain["risk"] < plain["rarity"]
 
 
 def test_a_watch_fades_and_ends_with_a_harmless_day(watched: Detector) -> None:

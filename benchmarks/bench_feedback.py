@@ -27,6 +27,7 @@ from features.kernel_cache import use_user_cache
 from models.alerts import NEAR
 from models.feedback import precision
 from models.feedback.feedback import BENIGN, TRUE_POSITIVE, Feedback, Things, Verdict
+from models.repeats import MEMORY_DAYS, Repeats, news
 from models.risk import Budget
 from training.labels import Lesson
 from training.pedb.held_out import allowed
@@ -60,7 +61,7 @@ class Past(NamedTuple):
     name: np.ndarray
     entity: np.ndarray
     day: np.ndarray
-    risk: np.ndarray
+    rarity: np.ndarray
     evidence: np.ndarray
     true: np.ndarray
     campaigns: list[tuple[int, ...]]
@@ -176,12 +177,12 @@ def past_of(one: Organisation, details: DayDetails) -> Past:
     """Users' and hosts' days of a scored organisation."""
     vectors = one.vectors
     scored = {
-        (kind, name, int(day)): risk
-        for kind, name, day, risk in zip(
+        (kind, name, int(day)): rarity
+        for kind, name, day, rarity in zip(
             one.days["entity_kind"],
             one.days["entity"],
             one.days["day"].to_numpy("datetime64[D]").astype(np.int64),
-            one.days["risk"],
+            one.days["rarity"].fillna(one.days["risk"]),
             strict=True,
         )
     }
@@ -196,7 +197,7 @@ def past_of(one: Organisation, details: DayDetails) -> Past:
         name=vectors.name[rows],
         entity=vectors.entity[rows],
         day=vectors.day[rows],
-        risk=np.array([scored[keys[row]] for row in rows]),
+        rarity=np.array([scored[keys[row]] for row in rows]),
         evidence=vectors.evidence[rows].astype(np.float64),
         true=np.array([bool(part) for part in campaigns]),
         campaigns=campaigns,
@@ -212,11 +213,17 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
     """The last four weeks of an organisation with an operations centre."""
     first = int(past.day.max()) - 7 * WEEKS + 1
     rng = np.random.default_rng((seed, 17))
-    feedback, names = Feedback(), Names(past)
+    feedback, names, repeats = Feedback(), Names(past), Repeats()
     muted: dict[int, int] = {}
     waiting: list[tuple[int, int, int]] = []
     shown: list[np.ndarray] = []
     weigher = Weigher(past, feedback, centre) if centre.weighs else None
+    for day in range(first - MEMORY_DAYS, first):  # people were told of somebody before, too
+        rows = np.flatnonzero(past.day == day)
+        told = repeats.told(past.entity[rows], day)
+        risk = past.rarity[rows] * news(past.rarity[rows], told)
+        top = rows[np.argsort(-risk, kind="stable")][: protocol.slots(protocol.reference, len(rows))]
+        repeats.learn(past.entity[top], day, past.rarity[top])
     for day in range(first, first + 7 * WEEKS):
         while waiting and waiting[0][0] <= day:
             _, row, verdict_id = waiting.pop(0)
@@ -226,7 +233,8 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
         if weigher is not None:
             weigher.begin(day, (day - first) % GATE_DAYS == 0)
         rows = np.flatnonzero(past.day == day)
-        risk = past.risk[rows]
+        told = repeats.told(past.entity[rows], day, feedback.attacked(names, day))  # type: ignore[arg-type]
+        risk = past.rarity[rows] * news(past.rarity[rows], told)
         if centre.mutes:
             risk = np.where([muted.get(e, -1) >= day for e in past.entity[rows].tolist()], 0.0, risk)
         else:
@@ -246,6 +254,7 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
         if weigher is not None:
             weigher.show(day, top, rows, risk, slots)
         shown.append(top)
+        repeats.learn(past.entity[top], day, past.rarity[top])
         # drawn in any case, so that all centres err at the same places
         wrong = rng.random(len(top)) < centre.flipped
         if centre.listens:

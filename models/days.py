@@ -17,7 +17,7 @@ from features.measures import COUNTS
 from models.day_counts import count_days, look_up
 from models.day_frame import Ranked, reasons_of, unsorted_frame, with_highest, with_raised
 from models.entity_risk import RiskLedger
-from models.feedback.feedback import TRUE_POSITIVE, Feedback, Things
+from models.feedback.feedback import Feedback, Things
 from models.repeats import Repeats, news
 from models.risk import Budget
 from models.sessions.views import COLUMNS as SESSION_COLUMNS
@@ -349,11 +349,8 @@ class DayBook:
         """
         if not len(table.day):
             return np.zeros(0)
-        day, attacked = int(table.day[0]), dict[int, int]()
-        for verdict in self.feedback.verdicts:
-            if verdict.verdict_id == TRUE_POSITIVE and verdict.day < day:
-                known = dict(self._baselines.find(verdict.entity)).get(verdict.entity_kind, 0)
-                attacked[known] = max(attacked.get(known, verdict.day), verdict.day)
+        day = int(table.day[0])
+        attacked = self.feedback.attacked(self._baselines, day)
         return self.repeats.told(table.entity.astype(np.int64), day, attacked)
 
     def weighed(self, table: DayTable, rarity: np.ndarray) -> np.ndarray:

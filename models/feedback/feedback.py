@@ -211,6 +211,15 @@ class Feedback:
         telling = (*HARMLESS, TRUE_POSITIVE)
         return not self._exemptions and not any(v.verdict_id in telling for v in self._verdicts.values())
 
+    def attacked(self, baselines: Baselines, day: int) -> dict[int, int]:
+        """The last day before another on which an attack was confirmed, by entity id."""
+        found: dict[int, int] = {}
+        for one in self._verdicts.values():
+            if one.verdict_id == TRUE_POSITIVE and one.day < day:
+                known = dict(baselines.find(one.entity)).get(one.entity_kind, 0)
+                found[known] = max(found.get(known, one.day), one.day)
+        return found
+
     def factors(
         self,
         baselines: Baselines,

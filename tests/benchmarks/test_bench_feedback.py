@@ -27,7 +27,8 @@ def office(attacked: int = 7, quiet_risk: float = 1.0) -> Past:
     who = np.tile(np.arange(PEOPLE), DAYS)
     risk = np.full(len(day), quiet_risk)
     evidence = np.zeros((len(day), 2))
-    risk[who == 0], evidence[who == 0] = 9.0, (8.0, 0.0)
+    # so strange that it stays first though half of it is no news every day
+    risk[who == 0], evidence[who == 0] = 18.0, (8.0, 0.0)
     true = (who == attacked) & (day >= 20)
     risk[true], evidence[true] = 8.0, (0.0, 7.0)
     return Past(
@@ -35,7 +36,7 @@ def office(attacked: int = 7, quiet_risk: float = 1.0) -> Past:
         name=np.array([f"user-{person}" for person in who], object),
         entity=who + 1,
         day=day,
-        risk=risk,
+        rarity=risk,
         evidence=evidence,
         true=true,
         campaigns=[(0,) if one else () for one in true],
@@ -99,7 +100,7 @@ def noisy(seed: int = 1) -> Past:
     """Every day twelve people are odd in one of two ways; the second is an attack four times in five."""
     quiet = office(attacked=-1, quiet_risk=0.1)
     rng = np.random.default_rng(seed)
-    risk, evidence, true = quiet.risk.copy(), quiet.evidence.copy(), quiet.true.copy()
+    risk, evidence, true = quiet.rarity.copy(), quiet.evidence.copy(), quiet.true.copy()
     for day in range(DAYS):
         rows = np.flatnonzero(quiet.day == day)
         odd = rng.choice(rows, 12, replace=False)
@@ -112,7 +113,7 @@ def noisy(seed: int = 1) -> Past:
     names = np.array([f"user-{number}" for number in entity], object)
     campaigns = [(0,) if one else () for one in true]
     return quiet._replace(
-        risk=risk,
+        rarity=risk,
         evidence=evidence,
         true=true,
         entity=entity,

@@ -3,7 +3,7 @@ detectors in one run on the same entity-days.
 
     python -m benchmarks.bench_detection [--users 250] [--days 42] [--seeds 1,2,3,4,5] [--jobs 2]
         [--work out/detection] [--docs docs] [--only habitus,peers,rankings,ablations] [--final]
-        [--other out/detection-50/detection.json ...]
+        [--variants added] [--other out/detection-50/detection.json ...]
 
 Each organisation is simulated once and each method judged once; results are kept in the work folder and used
 again as long as neither the code that made them nor what it was given has changed, so a run that was stopped
@@ -52,7 +52,7 @@ PARTS = ("habitus", "peers", "rankings")
 
 @dataclass(frozen=True)
 class Job:
-    """One organisation and what to judge on it."""
+    """One organisation and what to judge on it. variants: only those whose names contain this."""
 
     seed: int
     users: int
@@ -61,6 +61,7 @@ class Job:
     protocol: Protocol
     aside: HeldOut
     parts: tuple[str, ...]
+    variants: str = ""
 
 
 class Organisation(NamedTuple):
@@ -190,6 +191,8 @@ def run_job(job: Job) -> list[Outcome]:
     _peers_and_rankings(job, ours, once)
     if "ablations" in job.parts:
         for variant in VARIANTS:
+            if job.variants not in variant.name:
+                continue
             settings = variant.settings()
             once(
                 variant.name,
@@ -286,6 +289,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("out/detection"))
     parser.add_argument("--docs", type=Path, help="folder for detection.md and its pictures, e.g. docs")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}, ablations")
+    parser.add_argument("--variants", default="", help="only ablations whose names contain this")
     parser.add_argument("--other", type=Path, nargs="*", default=[], help="detection.json of other runs")
     parser.add_argument("--final", action="store_true", help="look at what is held out")
     return parser.parse_args(arguments)
@@ -299,7 +303,7 @@ def main(arguments: list[str] | None = None) -> dict[str, list[Outcome]]:
     aside = allowed(options.seeds, final=options.final)
     parts = tuple(options.only.split(","))
     jobs = [
-        Job(seed, users, options.days, options.work, protocol, aside, parts)
+        Job(seed, users, options.days, options.work, protocol, aside, parts, options.variants)
         for users in options.users
         for seed in options.seeds
     ]

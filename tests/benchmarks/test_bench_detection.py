@@ -51,9 +51,10 @@ def test_a_variant_is_scored_with_its_settings_and_keeps_its_own_results(work, m
         asked.append(settings)
         return real(dataset, protocol, {})
 
+    variants = [Variant("without x", lambda: {"x": False}), Variant("added: y", lambda: {"y": True})]
     monkeypatch.setattr(bench_detection.evaluation, "score", score)
-    monkeypatch.setattr(bench_detection, "VARIANTS", (Variant("without x", lambda: {"x": False}),))
-    wanted = ["--only", "habitus,ablations"]
+    monkeypatch.setattr(bench_detection, "VARIANTS", tuple(variants))
+    wanted = ["--only", "habitus,ablations", "--variants", "without"]
     found = bench_detection.main([*ARGUMENTS, *wanted, "--work", str(work / "work")])
     assert asked == [{"x": False}]
     (theirs,) = found["without x"]

@@ -220,8 +220,7 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
     weigher = Weigher(past, feedback, centre) if centre.weighs else None
     for day in range(first - MEMORY_DAYS, first):  # people were told of somebody before, too
         rows = np.flatnonzero(past.day == day)
-        told = repeats.told(past.entity[rows], day)
-        risk = past.rarity[rows] * news(past.rarity[rows], told)
+        risk = _fresh(past, rows, repeats.told(past.entity[rows], day))
         top = rows[np.argsort(-risk, kind="stable")][: protocol.slots(protocol.reference, len(rows))]
         repeats.learn(past.entity[top], day, past.rarity[top])
     for day in range(first, first + 7 * WEEKS):
@@ -233,8 +232,8 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
         if weigher is not None:
             weigher.begin(day, (day - first) % GATE_DAYS == 0)
         rows = np.flatnonzero(past.day == day)
-        told = repeats.told(past.entity[rows], day, feedback.attacked(names, day))  # type: ignore[arg-type]
-        risk = past.rarity[rows] * news(past.rarity[rows], told)
+        attacked = feedback.attacked(names, day)  # type: ignore[arg-type]
+        risk = _fresh(past, rows, repeats.told(past.entity[rows], day, attacked))
         if centre.mutes:
             risk = np.where([muted.get(e, -1) >= day for e in past.entity[rows].tolist()], 0.0, risk)
         else:
@@ -270,6 +269,12 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
         len(seen) / max(1, len(past.truth.campaigns)),
         _repeats(past, shown),
     )
+
+
+def _fresh(past: Past, rows: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """Risk before what people said: `models.days.DayBook.weighed`."""
+    rarity = past.rarity[rows]
+    return np.asarray(rarity * news(rarity, told))
 
 
 def _chosen(past: Past, order: np.ndarray, slots: int, to_learn: int, feedback: Feedback) -> np.ndarray:

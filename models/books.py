@@ -12,8 +12,7 @@ import numpy as np
 
 from features.behaviours import WIDTH
 from features.columns import Batch
-from models.engine import Evidence
-from models.habit import COUNTS
+from models.engine import Evidence, empty_evidence
 
 if TYPE_CHECKING:
     from models.days import DayBook
@@ -152,14 +151,5 @@ class Books:
 
 
 def _joined(found: list[Evidence]) -> Evidence:
-    nothing = Evidence(
-        np.zeros(0, np.int64),
-        np.zeros(0, np.int16),
-        np.zeros(0, np.int32),
-        np.zeros(0, np.int32),
-        np.zeros(0),
-        np.zeros(0),
-        np.zeros(0),
-        np.zeros((0, COUNTS), np.float32),
-    )
-    return Evidence(*(np.concatenate(arrays) for arrays in zip(nothing, *found, strict=True)))
+    parts = [empty_evidence(0), *found]
+    return Evidence(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))

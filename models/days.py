@@ -306,10 +306,8 @@ class DayBook:
     def _by_cause(self, found: Findings, entity: np.ndarray) -> np.ndarray:
         """Sums of gains of entities (ids, ascending), float64 (n, causes)."""
         evidence = np.zeros((len(entity), len(self._channels.causes)))
-        at = np.searchsorted(entity, found.entity)
-        inside = at < len(entity)
-        inside[inside] = entity[at[inside]] == found.entity[inside]
-        np.add.at(evidence, (at[inside], self._channels.column_of[found.channel[inside]]), found.gain[inside])
+        things = self._things(found, entity)
+        np.add.at(evidence, (things.row, things.cause), things.nats)
         return evidence
 
     def _exempted(self, found: Findings) -> np.ndarray:

@@ -455,7 +455,8 @@ def _tails(
         observe(events, slots[row], bin_index, weights[row])
 
 
-def _empty_evidence(room: int) -> Evidence:
+def empty_evidence(room: int) -> Evidence:
+    """Zeroed rows."""
     return Evidence(
         row=np.zeros(room, np.int64),
         behaviour=np.zeros(room, np.int16),
@@ -542,7 +543,7 @@ class Engine:
         evidence, p_value, score_weights = np.zeros(n), np.ones(n), np.ones(n)
         top, hold = np.full(n, -1, np.int16), np.zeros(n, np.bool_)
         fresh = np.zeros((n, 3), np.uint8)
-        details = _empty_evidence(max(min(1024, len(baselines.program.kind) * n), n // 2))
+        details = empty_evidence(max(min(1024, len(baselines.program.kind) * n), n // 2))
         produced, row, state = 0, 0, -1
         moved: list[tuple[int, np.ndarray, float]] = []
         clock = np.array([baselines.watermark_us, 0], np.int64)
@@ -709,7 +710,7 @@ def concatenated_scores(parts: Sequence[Scores]) -> Scores:
             nothing.astype(np.bool_),
             np.zeros((0, 3), np.uint8),
             np.zeros(0, np.int64),
-            _empty_evidence(0),
+            empty_evidence(0),
         )
     if len(parts) == 1:
         return parts[0]

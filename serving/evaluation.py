@@ -17,6 +17,7 @@ from features.behaviours import ENTITY_KINDS
 from features.errors import InputError
 from features.measures import COUNTS
 from models.days import joined_days
+from training import judging
 from training.pedb.truth import drift_days, read_labels, read_oddities, truth_of
 from training.pedb.vectors import DayMatrix, numbered
 
@@ -135,10 +136,7 @@ def score(dataset: Dataset, protocol: Protocol, settings: Mapping[str, Any] | No
             f"{dataset.events}: has {last - int(number.min()) + 1} days, all of them warm-up;"
             f" give more than {protocol.warm_up_days} or shorten --warm-up"
         )
-    days["score"] = days["risk"]
-    # rarity is the negative logarithm of a tail probability, see `models.ranking`
-    days["tail"] = np.exp(-days["rarity"].fillna(days["risk"]).to_numpy(np.float64))
-    return Scored(days, vectors_of(detector), first, last)
+    return Scored(judging.scored(days), vectors_of(detector), first, last)
 
 
 def vectors_of(detector: Detector) -> DayMatrix:

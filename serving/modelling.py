@@ -22,6 +22,8 @@ from training.pedb.protocol import RATES
 from training.stability import LEAST_EXPECTED
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from serving.store.database import Database
     from serving.tenant import TenantState
 
@@ -95,6 +97,12 @@ def beside(state: TenantState) -> dict[str, Any] | None:
     }
 
 
+def _newest_day(connection: Connection, tenant: str) -> int | None:
+    """The last closed day, days since 1970; None before there is one."""
+    c = entity_days.c
+    return connection.execute(select(func.max(c.day)).where(c.tenant == tenant)).scalar()
+
+
 def calibration(database: Database, tenant: str) -> dict[str, Any] | None:
     """Share of the users' and hosts' closed days that stated a tail probability, exp(-rarity), of at most
     nominal, over the newest `CALIBRATED_DAYS`; only nominal rates that promise `LEAST_EXPECTED` days, None
@@ -103,7 +111,7 @@ def calibration(database: Database, tenant: str) -> dict[str, Any] | None:
     c = entity_days.c
     rarity = func.coalesce(c.rarity, c.risk)  # days of before there was a difference have no rarity
     with database.read() as connection:
-        newest = connection.execute(select(func.max(c.day)).where(c.tenant == tenant)).scalar()
+        newest = _newest_day(connection, tenant)
         if newest is None:
             return None
         counts = connection.execute(
@@ -131,7 +139,7 @@ def drift(database: Database, tenant: str) -> list[dict[str, Any]] | None:
     """
     c = entity_days.c
     with database.read() as connection:
-        newest = connection.execute(select(func.max(c.day)).where(c.tenant == tenant)).scalar()
+        newest = _newest_day(connection, tenant)
         if newest is None:
             return None
         first = newest - RECENT_DAYS - CALIBRATED_DAYS + 1

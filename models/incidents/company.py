@@ -118,8 +118,7 @@ class Company:
         totals = np.array([max(1, int((seen == kind).sum())) for kind in range(len(ENTITY_KINDS))])
         found = np.zeros(len(entities))
         for place, entity in enumerate(entities.tolist()):
-            low, high = np.searchsorted(pairs, [entity << 32, (entity + 1) << 32])
-            kinds = kind_of[pairs[low:high] & 0xFFFFFFFF]
+            kinds = kind_of[self.lately(entity, day)]
             counts = np.array([int((kinds == kind).sum()) for kind in range(len(ENTITY_KINDS))])
             found[place] = (counts / totals).max()
         return found

@@ -1,7 +1,7 @@
-"""What each part of habitus is worth: variants of the detector, and simpler rankings of the same evidence.
+"""What each part of habitus is worth: variants of the detector.
 
-A variant is the real detector with other settings, replayed anew. A ranking needs no replay: it orders the
-same entity-days by something simpler than the ranker does.
+A variant is the real detector with other settings, replayed anew; what needs no replay is in
+`benchmarks.rankings`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from training.pedb.vectors import DayMatrix
-
-
 ADDED = "added: "
 """Before the name of what is off by default: such a variant is worth something where it beats habitus."""
+FOREVER_DAYS = 36_500.0
+"""A half-life within which nothing is forgotten."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +25,12 @@ class Variant:
 
     settings: makes its keyword arguments, called in the process that scores. Their repr names the variant's
     results on disk, so it must say everything (as that of a frozen dataclass does).
+    directory: whether it is told who belongs to which peer group.
     """
 
     name: str
     settings: Callable[[], dict[str, Any]]
+    directory: bool = True
 
 
 def _without(*members: str) -> dict[str, Any]:
@@ -60,6 +59,27 @@ def _with(*members: str) -> dict[str, Any]:
     return {"ranker": Ranker(RankerSettings(members=(*MEMBERS, *members), weights=weights))}
 
 
+def _feature_only() -> tuple[str, ...]:
+    """Members that have no say of their own: the combiner alone looks at them."""
+    from models.ranking.settings import MEMBERS, RankerSettings
+
+    say = {name for name, _ in RankerSettings().weights}
+    return tuple(name for name in MEMBERS if name not in say)
+
+
+def _never_forgetting() -> dict[str, Any]:
+    """Calibration of which no past score ever counts less."""
+    from features.baselines import Baselines
+    from models.engine import Engine
+    from models.ranking.ranker import Ranker
+    from models.ranking.settings import RankerSettings
+
+    return {
+        "engine": Engine(Baselines(), calibration_half_life_days=FOREVER_DAYS),
+        "ranker": Ranker(RankerSettings(tail_half_life_days=FOREVER_DAYS)),
+    }
+
+
 def _variants() -> tuple[Variant, ...]:
     from models.channels import KINDS
     from models.ranking.distortions import DISTORTIONS
@@ -67,7 +87,11 @@ def _variants() -> tuple[Variant, ...]:
 
     found = [Variant(f"channel off: {kind}", partial(dict, off=frozenset({kind}))) for kind in KINDS]
     found.append(Variant("no learned peer groups", partial(dict, learn_groups=False)))
+    found.append(Variant("no peer groups", partial(dict, learn_groups=False), directory=False))
+    found.append(Variant("calibration forgets nothing", _never_forgetting))
     found.append(Variant("no sessions", partial(_without, *SESSIONS)))
+    say_nothing = partial(_without, *_feature_only())
+    found.append(Variant("members off: all without a say", say_nothing))
     for member in MEMBERS:
         # what compares with another member's word cannot do without it
         followers = [name for name, followed in OWN.items() if followed == member]
@@ -78,32 +102,3 @@ def _variants() -> tuple[Variant, ...]:
 
 
 VARIANTS = _variants()
-
-
-def excess_sum(days: DayMatrix) -> np.ndarray:
-    """Sum of the evidence over causes: what the ranker has to beat."""
-    return days.evidence.sum(axis=1, dtype=np.float64)
-
-
-def strongest_cause(days: DayMatrix) -> np.ndarray:
-    """Evidence of the strongest cause alone, as Tippett's smallest p does."""
-    return days.evidence.max(axis=1, initial=0).astype(np.float64)
-
-
-def number_of_causes(days: DayMatrix) -> np.ndarray:
-    """How many causes have any evidence; the sum decides between equals."""
-    total = excess_sum(days)
-    return (days.evidence > 0).sum(axis=1) + total / (1.0 + total)
-
-
-def busiest(days: DayMatrix) -> np.ndarray:
-    """Total of the day's counts: no detector at all."""
-    return np.log1p(days.counts).sum(axis=1, dtype=np.float64)
-
-
-RANKINGS: dict[str, Callable[[DayMatrix], np.ndarray]] = {
-    "ranking: sum of evidence": excess_sum,
-    "ranking: strongest cause": strongest_cause,
-    "ranking: number of causes": number_of_causes,
-    "ranking: busiest": busiest,
-}

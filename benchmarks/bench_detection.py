@@ -17,7 +17,7 @@ import hashlib
 import json
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
-from benchmarks.ablations import RANKINGS, VARIANTS
+from benchmarks.ablations import VARIANTS, Variant
 from benchmarks.detection_page import write_page
+from benchmarks.rankings import RANKINGS, RememberingRanker, Signals, load_members
 from features.kernel_cache import use_user_cache
 from models.risk import Budget
 from serving import evaluation
@@ -48,6 +49,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HABITUS = "habitus"
 PARTS = ("habitus", "peers", "rankings")
 """What runs unless something else is asked for; "ablations" replays every organisation once a variant."""
+PLAIN = Variant("habitus", dict)
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,15 @@ class Organisation(NamedTuple):
 
     dataset: evaluation.Dataset
     days: pd.DataFrame
-    vectors: DayMatrix
+    signals: Signals
     first_day: int
     last_day: int
     frame: evaluation.Frame
+
+    @property
+    def vectors(self) -> DayMatrix:
+        """What the peers are fitted on."""
+        return self.signals.vectors
 
 
 class Results:
@@ -111,6 +118,12 @@ def detector_key(job: Job) -> str:
     return key_of(code, replay, job.seed, job.users, job.days)
 
 
+def variant_key(job: Job, variant: Variant) -> str:
+    """Digest of everything that a variant's scores of an organisation depend on."""
+    untold = () if variant.directory else ("no directory",)
+    return key_of(detector_key(job), variant.settings(), *untold)
+
+
 def judging_key(job: Job) -> str:
     """Digest of the rules and of what is held out."""
     rules = evaluation.digest_of(ROOT / "training" / "pedb")
@@ -125,31 +138,37 @@ def vectors_key(days: DayMatrix) -> str:
     return digest.hexdigest()[:20]
 
 
-def organisation(job: Job, settings: dict[str, Any]) -> Organisation:
+def organisation(job: Job, variant: Variant = PLAIN) -> Organisation:
     """The scored organisation, from disk if the same code has scored it before."""
     import pandas as pd
 
     dataset = evaluation.simulated(job.work, job.seed, job.users, job.days)
-    key = key_of(detector_key(job), settings)
+    key = variant_key(job, variant)
     place = job.work / dataset.name / "scored"
     place.mkdir(exist_ok=True)
     days_path, vectors_path = place / f"{key}.parquet", place / f"{key}.npz"
-    about = place / f"{key}.json"
-    if about.is_file():
+    members_path, about = place / f"members-{key}.npz", place / f"{key}.json"
+    if about.is_file() and members_path.is_file():
         days = pd.read_parquet(days_path).assign(day=lambda frame: pd.to_datetime(frame["day"]))
-        vectors = DayMatrix.load(vectors_path)
+        signals = Signals.of(days, DayMatrix.load(vectors_path), load_members(members_path))
     else:
+        settings = variant.settings()
+        asked = settings.get("ranker")
+        ranker = RememberingRanker(None if asked is None else asked.settings)
+        told = dataset if variant.directory else replace(dataset, directory=None)
         # the warm-up rule is applied below, so that it can change without another replay
-        scored = evaluation.score(dataset, Protocol(warm_up_days=0), settings)
-        days, vectors = scored.days.drop(columns="reasons"), scored.vectors
+        scored = evaluation.score(told, Protocol(warm_up_days=0), settings | {"ranker": ranker})
+        days = scored.days.drop(columns="reasons")
         days = days.assign(day=pd.to_datetime(days["day"]))
         days.to_parquet(days_path, index=False)
-        vectors.save(vectors_path)
+        scored.vectors.save(vectors_path)
+        signals = Signals.of(days, scored.vectors, ranker.said(len(scored.vectors.day)))
+        signals.save_members(members_path)
         about.write_text(json.dumps({"settings": repr(settings)}) + "\n", "utf-8")
     number = days["day"].to_numpy("datetime64[D]").astype(np.int64)
     frame = evaluation.frame_of(dataset, days, job.aside)
     first = int(number.min()) + job.protocol.warm_up_days
-    return Organisation(dataset, days, vectors, first, int(number.max()), frame)
+    return Organisation(dataset, days, signals, first, int(number.max()), frame)
 
 
 def judged(name: str, ranking: Ranking, one: Organisation, protocol: Protocol) -> Outcome:
@@ -171,7 +190,7 @@ def judged(name: str, ranking: Ranking, one: Organisation, protocol: Protocol) -
 def run_job(job: Job) -> list[Outcome]:
     """Everything on one organisation but what needs the others."""
     use_user_cache()
-    ours = organisation(job, {})
+    ours = organisation(job)
     results = Results(job.work / ours.dataset.name / "results")
     rules = judging_key(job)
     outcomes = []
@@ -193,12 +212,11 @@ def run_job(job: Job) -> list[Outcome]:
         for variant in VARIANTS:
             if job.variants not in variant.name:
                 continue
-            settings = variant.settings()
             once(
                 variant.name,
-                key_of(scored, settings),
-                lambda variant=variant, settings=settings: judged(
-                    variant.name, ranking_of(organisation(job, settings).days), ours, job.protocol
+                key_of(variant_key(job, variant), rules),
+                lambda variant=variant: judged(
+                    variant.name, ranking_of(organisation(job, variant).days), ours, job.protocol
                 ),
             )
     return outcomes
@@ -221,13 +239,13 @@ def _peers_and_rankings(job: Job, ours: Organisation, once: Any) -> None:
                 ),
             )
     if "rankings" in job.parts:
-        simpler = hashlib.sha256((ROOT / "benchmarks" / "ablations.py").read_bytes()).hexdigest()
+        simpler = hashlib.sha256((ROOT / "benchmarks" / "rankings.py").read_bytes()).hexdigest()
         for name, rank in RANKINGS.items():
             once(
                 name,
                 key_of(detector_key(job), rules, simpler),
                 lambda name=name, rank=rank: judged(
-                    name, ranking_of(vectors.frame(rank(vectors))), ours, job.protocol
+                    name, ranking_of(vectors.frame(rank(ours.signals))), ours, job.protocol
                 ),
             )
 
@@ -237,7 +255,7 @@ def supervised(jobs: list[Job]) -> list[Outcome]:
     found = []
     for users in sorted({job.users for job in jobs}):
         some = [job for job in jobs if job.users == users]
-        ones = [organisation(job, {}) for job in some]
+        ones = [organisation(job) for job in some]
         if len(ones) < 2:
             return []
         matrices = [one.vectors for one in ones]
@@ -253,7 +271,7 @@ def budget_weeks(jobs: list[Job]) -> list[tuple[str, float, float]]:
     """Least and most of realised over allowed alerts in any seven days, by organisation, warm-up included."""
     found = []
     for job in jobs:
-        ratios = budget_ratios(organisation(job, {}).days, Budget())
+        ratios = budget_ratios(organisation(job).days, Budget())
         if ratios is not None:
             found.append((f"seed {job.seed}, {job.users} users", *ratios))
     return found

@@ -431,7 +431,7 @@ def main(arguments: list[str] | None = None, say: Callable[[str], None] = print)
     lived: dict[str, list[Lived]] = {centre.name: [] for centre in centres}
     for seed in options.seeds:
         job = Job(seed, options.users, options.days, options.work, protocol, aside, ())
-        past = past_of(organisation(job, {}), details_of(job))
+        past = past_of(organisation(job), details_of(job))
         for centre in centres:
             lived[centre.name].append(live(past, centre, protocol, seed))
         say(f"lived through seed {seed}")

@@ -81,7 +81,7 @@ class Detector:
     Parameters
     ----------
     baselines, engine, resolver, deduper
-        Parts of a restored state; new ones by default.
+        Parts of a restored state; new ones by default, baselines those of the engine if one is given.
     key_seed
         Secret seed of the deduplication keys; drawn anew when None. Scores do not depend on it.
     geo
@@ -126,7 +126,9 @@ class Detector:
         feedback: Feedback | None = None,
     ) -> None:
         # what is empty counts as false, but is no less somebody's
-        self.baselines = Baselines() if baselines is None else baselines
+        if baselines is None:
+            baselines = Baselines() if engine is None else engine.baselines
+        self.baselines = baselines
         self.engine = Engine(self.baselines) if engine is None else engine
         self.resolver = IdentityResolver() if resolver is None else resolver
         self.deduper = Deduper() if deduper is None else deduper

@@ -504,6 +504,10 @@ class Engine:
         self.held = _empty_held(HELD_ROOM)
         self._plan = _empty_plan(len(program.kind))
 
+    def __repr__(self) -> str:
+        """Names the settings: benchmarks keep results by it."""
+        return f"Engine({self.calibration_half_life_days}, {self.hold_days})"
+
     @property
     def held_count(self) -> int:
         """Events held back now."""

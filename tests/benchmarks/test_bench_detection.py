@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import bench_detection
-from benchmarks.ablations import RANKINGS, Variant
+from benchmarks.ablations import Variant
 from training.pedb.outcome import Outcome
 from training.pedb.vectors import DayMatrix, numbered
 
@@ -49,14 +49,14 @@ def test_a_variant_is_scored_with_its_settings_and_keeps_its_own_results(work, m
 
     def score(dataset, protocol, settings):
         asked.append(settings)
-        return real(dataset, protocol, {})
+        return real(dataset, protocol, {"ranker": settings["ranker"]})
 
     variants = [Variant("without x", lambda: {"x": False}), Variant("added: y", lambda: {"y": True})]
     monkeypatch.setattr(bench_detection.evaluation, "score", score)
     monkeypatch.setattr(bench_detection, "VARIANTS", tuple(variants))
     wanted = ["--only", "habitus,ablations", "--variants", "without"]
     found = bench_detection.main([*ARGUMENTS, *wanted, "--work", str(work / "work")])
-    assert asked == [{"x": False}]
+    assert [one | {"ranker": None} for one in asked] == [{"x": False, "ranker": None}]
     (theirs,) = found["without x"]
     assert dataclasses_equal(theirs, methods["habitus"][0])
 
@@ -67,12 +67,23 @@ def test_every_variant_is_a_detector_of_its_own():
 
     names = [variant.name for variant in VARIANTS]
     assert len(set(names)) == len(names)
-    said = [repr(variant.settings()) for variant in VARIANTS]
+    said = [f"{variant.settings()} {variant.directory}" for variant in VARIANTS]
     # results are kept by what the settings say: the same in every process, different for every variant
     assert len(set(said)) == len(said)
-    assert said == [repr(variant.settings()) for variant in VARIANTS]
+    assert said == [f"{variant.settings()} {variant.directory}" for variant in VARIANTS]
     for variant in VARIANTS:
         Detector(key_seed=1, **variant.settings())
+
+
+def test_a_variant_that_is_told_no_directory_is_another_one(tmp_path):
+    from training.pedb.held_out import HeldOut
+    from training.pedb.protocol import Protocol
+
+    none = HeldOut(frozenset(), frozenset())
+    job = bench_detection.Job(1, 8, 9, tmp_path, Protocol(), none, ("habitus",))
+    told, untold = Variant("a", dict), Variant("b", dict, directory=False)
+    assert bench_detection.variant_key(job, told) != bench_detection.variant_key(job, untold)
+    assert bench_detection.variant_key(job, told) == bench_detection.variant_key(job, bench_detection.PLAIN)
 
 
 def dataclasses_equal(left: Outcome, right: Outcome) -> bool:
@@ -114,19 +125,6 @@ def test_the_peers_key_changes_with_any_count():
     first, other = matrix([[1, 2], [3, 4]]), matrix([[1, 2], [3, 5]])
     assert bench_detection.vectors_key(first) == bench_detection.vectors_key(matrix([[1, 2], [3, 4]]))
     assert bench_detection.vectors_key(first) != bench_detection.vectors_key(other)
-
-
-@pytest.mark.parametrize(
-    ("name", "best"),
-    [
-        ("ranking: sum of evidence", 1),
-        ("ranking: strongest cause", 0),
-        ("ranking: number of causes", 1),
-        ("ranking: busiest", 1),
-    ],
-)
-def test_simpler_rankings_order_as_their_names_say(name, best):
-    assert np.argmax(RANKINGS[name](matrix([[9, 0], [7, 7], [1, 1]]))) == best
 
 
 def test_the_best_peer_is_the_one_with_the_highest_mean_recall():

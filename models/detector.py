@@ -434,10 +434,6 @@ class Detector:
         """Findings, events and counts by entity and day, up to the last event."""
         return self.books.days
 
-    @days.setter
-    def days(self, book: DayBook) -> None:
-        self.books.days = book
-
     @property
     def sessions(self) -> Sessions:
         """Sessions of the open day and of the past, up to the last event."""
@@ -447,10 +443,6 @@ class Detector:
     def sample(self) -> EventSample:
         """Raw events that invented days are made of, up to the last one."""
         return self.books.sample
-
-    @sample.setter
-    def sample(self, sample: EventSample) -> None:
-        self.books.sample = sample
 
     @property
     def sequences(self) -> SequenceBook | None:
@@ -711,7 +703,7 @@ class Detector:
                 geo=geo,
                 feedback=Feedback.restored(settings["feedback"]) if "feedback" in settings else None,
             )
-            detector.sample = EventSample.restored(
+            detector.books.sample = EventSample.restored(
                 _part(arrays, "sample"), settings["sample"], detector._identity
             )
             detector.alerts = AlertBook.restored(_part(arrays, "alerts"), settings["alerts"])

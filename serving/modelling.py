@@ -22,7 +22,7 @@ from training.pedb.protocol import RATES
 from training.stability import LEAST_EXPECTED
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from serving.store.database import Database
     from serving.tenant import TenantState
@@ -103,13 +103,19 @@ def _newest_day(connection: Connection, tenant: str) -> int | None:
     return connection.execute(select(func.max(c.day)).where(c.tenant == tenant)).scalar()
 
 
+def _rarity() -> ColumnElement[float]:
+    """How rare an entity-day was; days of before what was told counted have their risk alone."""
+    c = entity_days.c
+    return func.coalesce(c.rarity, c.risk)
+
+
 def calibration(database: Database, tenant: str) -> dict[str, Any] | None:
     """Share of the users' and hosts' closed days that stated a tail probability, exp(-rarity), of at most
     nominal, over the newest `CALIBRATED_DAYS`; only nominal rates that promise `LEAST_EXPECTED` days, None
     without any. As `training.stability.realised_rates`, counted by the store.
     """
     c = entity_days.c
-    rarity = func.coalesce(c.rarity, c.risk)  # days of before there was a difference have no rarity
+    rarity = _rarity()
     with database.read() as connection:
         newest = _newest_day(connection, tenant)
         if newest is None:
@@ -132,7 +138,7 @@ def calibration(database: Database, tenant: str) -> dict[str, Any] | None:
 
 def drift(database: Database, tenant: str) -> list[dict[str, Any]] | None:
     """How far the last `RECENT_DAYS` closed days are from the `CALIBRATED_DAYS` before them, by kind of
-    entity: population stability of the risk and of the number of events (`training.drift`), the strongest
+    entity: population stability of the rarity and of the number of events (`training.drift`), the strongest
     first. None with less than `RECENT_DAYS` days before.
 
     value: the index. bar: above it a shift, which is a reason to train a challenger; nothing is changed.
@@ -144,7 +150,7 @@ def drift(database: Database, tenant: str) -> list[dict[str, Any]] | None:
             return None
         first = newest - RECENT_DAYS - CALIBRATED_DAYS + 1
         rows = connection.execute(
-            select(c.day, c.entity_kind, c.risk, c.n_events)
+            select(c.day, c.entity_kind, _rarity(), c.n_events)
             .where(c.tenant == tenant, c.day >= first)
             .order_by(c.day.desc(), c.entity_kind, c.entity)
             .limit(DRIFT_ROWS)
@@ -155,7 +161,7 @@ def drift(database: Database, tenant: str) -> list[dict[str, Any]] | None:
     kinds = np.array([row[1] for row in rows])
     found: list[dict[str, Any]] = []
     for kind in ENTITY_KINDS:
-        for name, column in (("risk", 2), ("events", 3)):
+        for name, column in (("rarity", 2), ("events", 3)):
             values = np.array([row[column] for row in rows], np.float64)
             mine, recent = kinds == kind, days > newest - RECENT_DAYS
             moved = drifts.between(values[mine & ~recent], values[mine & recent])

@@ -116,9 +116,9 @@ def test_house_keeping_makes_room_again_and_again():
     # on the day they came in their ids are needed, and whoever has a history is not pushed out for them
     known = [event(at(4, i / 20), user=f"u3-{i}", host=f"h3-{i}") for i in range(60)]
     one.score_learn(batch_of(one.baselines, known))
-    one.days = type(one.days)(one.baselines, one.channels)  # a new run: what was written out is let go
+    one.books.days = type(one.days)(one.baselines, one.channels)  # a new run: what was written out is let go
     one.ranker = Ranker(RankerSettings(members=(EXCESS,)))
-    one.sample = type(one.sample)()
+    one.books.sample = type(one.books.sample)()
     one.baselines.entities.limit = one.baselines.entities.count
     assert one.keep_house()
     assert one.baselines.entities.count < 0.95 * one.baselines.entities.limit

@@ -280,7 +280,8 @@ def test_drift_compares_the_last_week_with_the_weeks_before(desk):
     rng = random.Random(3)
     rows = [
         {"tenant": "hooli", "day": 20_000 + day, "entity_kind": kind, "entity": f"e{n}", "closed_on": 20_030,
-         "risk": rng.expovariate(1.0), "alert": False, "alerted_us": None, "entity_risk": None,
+         "risk": rng.expovariate(1.0 if day < 21 else 3.0), "rarity": [None, rng.expovariate(1.0)][day > 3],
+         "alert": False, "alerted_us": None, "entity_risk": None,
          "n_events": rng.randrange(10, 50) * (3 if day > 20 and kind == "host" else 1), "reasons": "[]"}
         for day in range(28) for kind in ("user", "host") for n in range(40)
     ]  # fmt: skip
@@ -289,6 +290,6 @@ def test_drift_compares_the_last_week_with_the_weeks_before(desk):
     found = drift(desk.core.database, "hooli")
     assert [row["name"] for row in found if row["value"] > row["bar"]] == ["events of hosts"]
     assert {row["name"] for row in found} == {
-        "risk of users", "events of users", "risk of hosts", "events of hosts"
+        "rarity of users", "events of users", "rarity of hosts", "events of hosts"
     }  # fmt: skip
     assert drift(desk.core.database, "nobody") is None

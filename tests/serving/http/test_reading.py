@@ -32,6 +32,8 @@ ADMIN = "admin-key"
 class ReadingCore(MemoryCore):
     """A core with a store and one habit of one entity."""
 
+    follower = None
+
     async def open_days(self, tenant):
         return pd.DataFrame(
             {

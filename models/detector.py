@@ -44,6 +44,7 @@ from models.sessions.sessions import Sessions
 from models.strongest import strongest
 from models.watcher import Watcher
 from models.whatif import what_if
+from models.workplaces import Workplaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -295,9 +296,11 @@ class Detector:
         """Raise what has come up to the line on the open day, as of a mark."""
         if self.alerts.watches:
             table = self._vectors(self.activity.counts_so_far())
-            rows = self.alerts.due(table)
+            due = self.alerts.due(table)
+            rows = self._with_mates(table, due)
             part, _ = self._with_sessions(table.take(rows), remark=False)
-            self.alerts.mark(at_us, part, self.risk(part), len(table.day))
+            asked = np.flatnonzero(np.isin(rows, due))
+            self.alerts.mark(at_us, part.take(asked), self.risk(part)[asked], len(table.day))
             self._tell_marked(table)
 
     def due_look(self, time_us: int) -> bool:
@@ -323,8 +326,15 @@ class Detector:
             self.alerts.moments(table.entity.astype(np.int64) << 32 | today, today) != NEVER
         )
         if len(rows):
-            raised, _ = self._with_sessions(table.take(rows), remark=False)
-            self.watcher.marked(raised, self.risk(raised))
+            both = self._with_mates(table, rows)
+            part, _ = self._with_sessions(table.take(both), remark=False)
+            raised = np.flatnonzero(np.isin(both, rows))
+            self.watcher.marked(part.take(raised), self.risk(part)[raised])
+
+    def _with_mates(self, table: DayTable, rows: np.ndarray) -> np.ndarray:
+        """Rows and those of their other halves, ascending: risk depends on both."""
+        mates = self.days.mates(table)[rows]
+        return np.union1d(rows, mates[mates >= 0])
 
     def _others(
         self, batch: Batch, fresh: np.ndarray, habits: Evidence, counted: np.ndarray | None = None
@@ -395,6 +405,7 @@ class Detector:
                 groups.apply(self.baselines, groups.learned_groups(self.baselines, None, self.seed))
             if "link" not in self.off:
                 self.links = LinkModel.fitted(self.baselines, self.seed)
+        self.days.workplaces = Workplaces.of(self.baselines)
         if self.ranker.due:
             self.ranker.refit(self.sample, self.what_if)
             self.sessions.refit()
@@ -424,8 +435,8 @@ class Detector:
         return what_if(self.engine, self.activity, self.channels, batch, group, target, base)
 
     def risk(self, days: DayTable) -> np.ndarray:
-        """Risk of entity-days of one day (ids ascending), float64 (n,): how much they deserve a person, after
-        what people were told before and said of the like. Changes nothing.
+        """Risk of entity-days of one day, float64 (n,): how much they deserve a person, after what people
+        were told and said of the like. Changes nothing. days: as `models.days.DayBook.told` takes them.
         """
         return self.days.weighed(days, self.ranker.score(days).risk)
 

@@ -78,7 +78,7 @@ class Past(NamedTuple):
         they had been told, nats.
         """
         rarity, mate = self.rarity[rows], self.mate[rows]
-        mate = np.where(mate >= 0, mate - rows[0], -1)
+        mate = np.where(mate >= 0, mate - rows[:1], -1)
         told = np.maximum(before, beside(rarity, mate, self.kind[rows] == USER))
         return np.asarray(rarity * news(rarity, told))
 

@@ -17,6 +17,7 @@ from features.errors import HabitusError
 from serving.accounts.pseudonyms import Pseudonyms
 from serving.http import console, dialects, elastic, hec_routes, openapi, sessions
 from serving.http.dialects import NO_PERMISSION, Answer, ClientGone, Dialect, Refusal
+from serving.http.direct import answer_at_once
 from serving.http.ingest import IngestRoutes
 from serving.http.live import Live
 from serving.http.logs import FIELDS
@@ -100,6 +101,7 @@ class Front:
         self.metrics = HttpMetrics(core.metrics) if metrics is None else metrics
         self._room = Room(settings.in_flight_bytes)
         self._headers = (*_HEADERS, _STRICT_TRANSPORT) if settings.is_encrypted else _HEADERS
+        self._lines = b"".join(b"%b: %b\r\n" % header for header in self._headers)
         self._ingest = IngestRoutes(core, settings, self.metrics)
         self._routes = self._fast_routes()
         self._bulk = Route("bulk", self._ingest.bulk, Dialect.ELASTIC, MAY_INGEST)
@@ -268,6 +270,11 @@ class Front:
     # ------------------------------------------------------------------------------------------- the way out
 
     async def _send(self, request: Request, answer: Answer, send: Send) -> None:
+        if answer.status < 400 and not answer.headers and request.method != "HEAD":
+            length = len(answer.body)
+            head = b"content-type: %b\r\ncontent-length: %d\r\n" % (answer.content_type, length)
+            if answer_at_once(send, answer.status, head + self._lines, answer.body):
+                return
         headers = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.body))]
         headers += answer.headers
         if answer.headers:

@@ -84,7 +84,8 @@ class IngestRoutes:
         body = await self._body(request, take)
 
         def frame() -> Framed:
-            framed = native.whole(body, self._limits, source) if len(body) > _LARGE_BYTES else None
+            shortcut = native.whole if len(body) > _LARGE_BYTES else native.single
+            framed = shortcut(body, self._limits, source)
             if framed is None:
                 framed = native.frame(body, source)
                 self._limits.refuse_broken(framed.records)

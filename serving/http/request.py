@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 from serving.http.compression import decompressed
 from serving.http.dialects import ClientGone, Refusal
+from serving.http.direct import whole_body
 from serving.submission import Busy, TooLarge
 
 if TYPE_CHECKING:
@@ -149,11 +150,18 @@ class Request:
         declared = self.headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limits.request_bytes:
             raise _too_large(limits.request_bytes)
-        try:
-            async with asyncio.timeout(seconds):
-                body = await self._raw(limits.request_bytes, take)
-        except TimeoutError as error:
-            raise Refusal(408, f"the body did not arrive within {seconds:g} seconds") from error
+        whole = whole_body(self._receive)
+        if whole is not None:
+            take(len(whole))
+            if len(whole) > limits.request_bytes:
+                raise _too_large(limits.request_bytes)
+            body = whole
+        else:
+            try:
+                async with asyncio.timeout(seconds):
+                    body = await self._raw(limits.request_bytes, take)
+            except TimeoutError as error:
+                raise Refusal(408, f"the body did not arrive within {seconds:g} seconds") from error
         self.body_bytes = len(body)
         encoding = self.headers.get(b"content-encoding", b"").decode("latin-1")
         if not encoding or encoding == "identity":

@@ -45,6 +45,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._in_head = True
         self._head_bytes = 0
+        self._came = self._came_since = 0  # bytes: last, and since the chunk that the last message ended in
         self._heads = 0
         self._refused = False
         self._head_timer: asyncio.TimerHandle | None = None
@@ -64,6 +65,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         begun, heads = self._in_head, self._heads
+        self._came = len(data)
+        self._came_since += self._came
         if begun:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -80,7 +83,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._heads += 1
         if self._refused:
             return
-        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > HEAD_BYTES:
+        # no head is longer than what came since it began, which is nearly always little
+        if self._came_since > HEAD_BYTES and self._head_length() > HEAD_BYTES:
             self._refuse(_TOO_LARGE)
         elif _is_ambiguous([name for name, _ in self.headers], self.parser.get_http_version()):
             self._refuse(_CONFLICTING)
@@ -96,8 +100,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Wait for the next head."""
         self._in_head = True
         self._head_bytes = 0
+        self._came_since = self._came
         if not self._refused:
             super().on_message_complete()
+
+    def _head_length(self) -> int:
+        return sum(len(name) + len(value) for name, value in self.headers) + len(self.url)
 
     def _refuse(self, answer: bytes) -> None:
         self._refused = True

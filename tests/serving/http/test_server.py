@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -124,3 +125,34 @@ def test_a_key_is_asked_for_before_the_body_is(server):
     answer = talk(port, head)
     assert answer.startswith(b"HTTP/1.1 401")
     assert b"100 Continue" not in answer
+
+
+def test_a_head_behind_a_long_body_is_measured_on_its_own(server):
+    port, core = server
+    before = len(core.taken)
+    long = EVENT[:-1] + b" " * 60_000 + b"}"
+    first = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + KEY.encode()
+    first += b"\r\nContent-Length: %d\r\n\r\n" % len(long) + long
+    assert talk(port, first + post(b"X: " + b"a" * 60_000)).count(b"HTTP/1.1 202") == 2
+    assert len(core.taken) == before + 2
+    assert b" 431 " in talk(port, first + post(b"X: " + b"a" * 70_000))
+
+
+def test_requests_that_come_together_are_answered_in_order(server):
+    port, _ = server
+    heads = b"".join(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in (b"/healthz", b"/readyz"))
+    answer = talk(port, heads + post())
+    assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200", b"202"]
+    assert answer.index(b"alive") < answer.index(b'"ready"') < answer.index(b"accepted")
+
+
+def test_a_body_that_is_asked_for_is_taken(server):
+    port, core = server
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(post(b"Expect: 100-continue").removesuffix(EVENT))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 Continue")
+        connection.sendall(EVENT[:10])
+        time.sleep(0.05)
+        connection.sendall(EVENT[10:])
+        assert b" 202 " in connection.recv(1000)
+    assert core.taken[-1].body == EVENT

@@ -70,16 +70,17 @@ def test_an_unknown_source_is_refused_with_the_known_ones():
 LINES = st.sampled_from(
     [
         *(b'{"a":1}', b'{"a":[[[1]]]}', b'{"a":{"b":{}}}', b"{", b" {}", b"", b"\t", b"text", b"{}"),
-        *(b'{"value":[{"a":1}]}', b'{"a":"' + b"x" * 60 + b'"}', b'{"a":1}\r'),
+        *(b'{"value":[{"a":1}]}', b'{"a":"' + b"x" * 60 + b'"}', b'{"a":1}\r', b'{"a":["value"]}'),
+        *(b'{"v\\u0061lue":[{"a":1}]}', b'{"value":1}', b'{"a":1} '),
     ]
 )
 
 
-@given(st.lists(LINES, min_size=1, max_size=8), st.booleans())
-def test_a_body_that_goes_on_as_it_is_holds_what_its_lines_would(lines, ends):
-    body = b"\n".join(lines) + (b"\n" if ends else b"")
+@given(st.sampled_from([native.whole, native.single]), st.lists(LINES, min_size=1, max_size=8), st.booleans())
+def test_a_body_that_goes_on_as_it_is_holds_what_its_lines_would(shortcut, lines, ends):
+    body = b"\n".join(lines if shortcut is native.whole else lines[:2]) + (b"\n" if ends else b"")
     limits = Limits(depth=3, keys=10)
-    found = native.whole(body, limits, "ocsf")
+    found = shortcut(body, limits, "ocsf")
     if found is None:
         return
     one_by_one = native.frame(body, "ocsf")
@@ -100,3 +101,12 @@ def test_plain_bodies_go_on_as_they_are_and_no_others():
     assert native.whole(plain + deep, Limits()) is None
     with pytest.raises(TooLarge, match="record 51"):
         Limits().refuse_broken(native.frame(plain + deep).records)
+
+
+def test_an_event_on_a_line_of_its_own_goes_on_as_it_is_unless_it_may_be_a_wrapper():
+    for plain in (b'{"a":1}', b'{"a":1}\n', b'{"a":["b",{"c":1}]}', b'{"records":1}'):
+        assert native.single(plain, Limits()) is not None
+    for other in (b"", b"text", b'[{"a":1}]', b'{"a":1}\n{"a":2}', b'{"a":1}\r\n', b'{"Records":[{"a":1}]}'):
+        assert native.single(other, Limits()) is None
+    assert native.single(b'{"Record\\u0073":[{"a":1}]}', Limits()) is None, "a key may be escaped"
+    assert native.single(b'{"a":' * 70 + b"1" + b"}" * 70, Limits()) is None

@@ -37,6 +37,8 @@ _TOGETHER = (
     ("travel_last_us", "travel_last_country", "travel_jumps"),
     ("pair_tags", "pair_last_us", "pair_day", "pair_first_day", "pair_beat", "pair_today"),
     ("days_entity", "days_day", "days_channel", "days_value", "days_nats", "days_gain", "days_time_us"),
+    ("days_repeats_entity", "days_repeats_day", "days_repeats_nats"),
+    ("days_workplaces_user", "days_workplaces_host"),
     ("sample/sample_columns", "sample/sample_time_us", "sample/sample_src_ip", "sample/sample_class_uid"),
     ("waiting/batch_columns", "waiting/batch_time_us", "waiting/batch_src_ip", "waiting/uid", "waiting/tag"),
 )
@@ -45,7 +47,15 @@ _HASHED = ("pair_tags", "trace_traces")
 """Tables whose slots are found with a mask: as long as a power of two."""
 _OTHER_WIDTHS = ("sample/", "ranker/", "links/", "alerts/")
 """Parts whose arrays become wider as days go by; numpy looks after their bounds."""
-_ENTITIES = ("voice_entity", "open_entity", "days_entity", "links/link_entities")
+_ENTITIES = (
+    "voice_entity",
+    "open_entity",
+    "days_entity",
+    "days_repeats_entity",
+    "days_workplaces_user",
+    "days_workplaces_host",
+    "links/link_entities",
+)
 _COLUMNS = ("held_columns", "sample/sample_columns", "waiting/batch_columns")
 
 

@@ -296,11 +296,7 @@ class Detector:
         """Raise what has come up to the line on the open day, as of a mark."""
         if self.alerts.watches:
             table = self._vectors(self.activity.counts_so_far())
-            due = self.alerts.due(table)
-            rows = self._with_mates(table, due)
-            part, _ = self._with_sessions(table.take(rows), remark=False)
-            asked = np.flatnonzero(np.isin(rows, due))
-            self.alerts.mark(at_us, part.take(asked), self.risk(part)[asked], len(table.day))
+            self.alerts.mark(at_us, *self._judged(table, self.alerts.due(table)), len(table.day))
             self._tell_marked(table)
 
     def due_look(self, time_us: int) -> bool:
@@ -326,15 +322,15 @@ class Detector:
             self.alerts.moments(table.entity.astype(np.int64) << 32 | today, today) != NEVER
         )
         if len(rows):
-            both = self._with_mates(table, rows)
-            part, _ = self._with_sessions(table.take(both), remark=False)
-            raised = np.flatnonzero(np.isin(both, rows))
-            self.watcher.marked(part.take(raised), self.risk(part)[raised])
+            self.watcher.marked(*self._judged(table, rows))
 
-    def _with_mates(self, table: DayTable, rows: np.ndarray) -> np.ndarray:
-        """Rows and those of their other halves, ascending: risk depends on both."""
+    def _judged(self, table: DayTable, rows: np.ndarray) -> tuple[DayTable, np.ndarray]:
+        """Some rows (ascending) of the open day's table with their sessions, and their risk."""
         mates = self.days.mates(table)[rows]
-        return np.union1d(rows, mates[mates >= 0])
+        both = np.union1d(rows, mates[mates >= 0])  # risk depends on the other halves
+        part, _ = self._with_sessions(table.take(both), remark=False)
+        asked = np.searchsorted(both, rows)
+        return part.take(asked), self.risk(part)[asked]
 
     def _others(
         self, batch: Batch, fresh: np.ndarray, habits: Evidence, counted: np.ndarray | None = None

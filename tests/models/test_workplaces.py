@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from features.baselines import Baselines
 from models.engine import Engine
 from models.repeats import SHARE, beside, news
-from models.workplaces import Workplaces
+from models.workplaces import USER, Workplaces
 from tests.activities import at, batch_of, event
 from tests.offices import detector, office
 
@@ -101,11 +101,13 @@ def test_pairs_do_not_depend_on_the_order_of_ids():
 def test_risk_of_a_part_of_the_day_is_that_of_the_whole_where_mates_are_in_it(week):
     table = week.today()
     whole = week.risk(table)
-    assert (week.days.mates(table) >= 0).any()
-    row = int(np.flatnonzero(week.days.mates(table) >= 0)[0])
-    rows = week._with_mates(table, np.array([row]))
-    assert len(rows) == 2
-    assert week.risk(table.take(rows)) == pytest.approx(whole[rows], rel=1e-9)
+    rarity = week.ranker.score(table).risk
+    told = beside(rarity, week.days.mates(table), table.kind == USER)
+    row = int(np.argmax(told))
+    assert whole[row] < rarity[row], "somebody makes room for their other half"
+    part, risk = week._judged(table, np.array([row]))
+    assert part.entity.tolist() == [int(table.entity[row])]
+    assert risk == pytest.approx(whole[[row]], rel=1e-9)
 
 
 def test_pairs_survive_a_checkpoint_and_closed_days_keep_those_of_their_time(week):

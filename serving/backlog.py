@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 AHEAD = 1
 """Groups that may wait before the next one is given time to grow: without one the reader would idle."""
+NEW_SHARE = 0.5
+"""Part of the last group's time in what is expected of the next one."""
 
 
 class Commit(NamedTuple):
@@ -53,6 +56,8 @@ class Backlog:
         self._changed = threading.Condition()
         self._complete = False
         self._taken: Commit | None = None
+        self._taken_at = 0.0
+        self._expected_seconds = 0.0
         self.size = 0
         """Bytes that wait or are being applied."""
 
@@ -84,12 +89,33 @@ class Backlog:
             while self.size > self._limit_bytes and not unless():
                 self._changed.wait(timeout)
 
-    def wait_for_turn(self, timeout: float) -> None:
-        """Block, but not for long, while AHEAD groups wait that the reader has not begun: the next one grows
+    def wait_for_turn(
+        self, timeout: float, lead_seconds: float = 0.0, is_patient: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Block, but not for long, while a group that is written now would only lie there: the next one grows
         meanwhile, and a large group costs less an event than several small ones.
+
+        That is so while AHEAD groups wait that the reader has not begun. It is so as well while the reader is
+        at work, `lead_seconds` before it is expected to come back, if `is_patient` says that nobody in the
+        group is answered before the reader had it: who comes a moment later is then answered as soon.
         """
         with self._changed:
-            self._changed.wait_for(lambda: len(self._commits) < AHEAD or self._complete, timeout)
+            until = time.monotonic() + timeout
+            while not self._complete:
+                bound = until
+                if len(self._commits) < AHEAD:
+                    if self._taken is None or not is_patient():
+                        return
+                    bound = min(until, self._taken_at + self._expected_seconds - lead_seconds)
+                left = bound - time.monotonic()
+                if left <= 0:
+                    return
+                self._changed.wait(left)
+
+    def hurry(self) -> None:
+        """Let `wait_for_turn` ask anew whether everybody is patient."""
+        with self._changed:
+            self._changed.notify_all()
 
     def take(self, timeout: float, *, hold: bool) -> Turn:
         """What comes next, after a wait if there is nothing. hold: leave the groups where they are."""
@@ -98,7 +124,8 @@ class Backlog:
                 self._changed.wait(timeout)
             calls = [self._calls.popleft() for _ in range(len(self._calls))]
             commit = self._commits.popleft() if self._commits and not hold else None
-            self._taken = commit or self._taken
+            if commit is not None:
+                self._taken, self._taken_at = commit, time.monotonic()
             self._changed.notify_all()
             return Turn(calls, commit, self._complete and commit is None and not self._commits)
 
@@ -107,6 +134,8 @@ class Backlog:
         with self._changed:
             self.size -= commit.size
             self._taken = None
+            took = time.monotonic() - self._taken_at
+            self._expected_seconds += NEW_SHARE * (took - self._expected_seconds)
             self._changed.notify_all()
 
     def put_back(self, commit: Commit) -> None:

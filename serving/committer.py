@@ -8,9 +8,9 @@ import time
 from typing import TYPE_CHECKING
 
 from features import bodies
-from serving.backlog import Commit
+from serving.backlog import NEW_SHARE, Commit
 from serving.journal import JournalError, Kind
-from serving.submission import COUNTED, Receipt, Refused
+from serving.submission import Receipt, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,8 @@ TICK_SECONDS = 0.2
 MEND_SECONDS = 1.0
 PACE_SECONDS = 0.05
 """Most that a group is given to grow while the engine is behind: an acknowledgement is that much later."""
+LEAD = 2.0
+"""How many commits' time before the engine is expected to come back the next group is begun."""
 
 
 class Committer:
@@ -57,6 +59,7 @@ class Committer:
         self._backlog = backlog
         self._settings = settings
         self._status = status
+        self._commit_seconds = 0.0
 
     def run(self, fail: Callable[[Exception], None]) -> None:
         """Work until the service stops and nothing waits. fail: told about an error of our own."""
@@ -69,10 +72,11 @@ class Committer:
                         return
                     continue
                 self._backlog.wait_for_room(TICK_SECONDS, lambda: bool(self._status.failed))
-                self._backlog.wait_for_turn(PACE_SECONDS)
-                group = self._intake.take(
-                    self._settings.group_bytes, self._settings.group_submissions, TICK_SECONDS
+                self._intake.wait(TICK_SECONDS)
+                self._backlog.wait_for_turn(
+                    PACE_SECONDS, LEAD * self._commit_seconds, self._intake.is_patient
                 )
+                group = self._intake.take(self._settings.group_bytes, self._settings.group_submissions, 0.0)
                 if group:
                     self._commit(group)
                 elif self._status.stopping.is_set():
@@ -104,12 +108,12 @@ class Committer:
             return
         commit = Commit(entries, group)
         for item in group:
-            operation = item.operation
-            uncounted = operation.kind is Kind.SUBMISSION and operation.protocol not in COUNTED
-            if item.future is not None and uncounted:
-                count = bodies.count_records(operation.body)
+            if item.future is not None and item.is_hurried:
+                count = bodies.count_records(item.operation.body)
                 item.future.set_result(Receipt(count, count, 0, 0, 0))
-        status.gauges.commit_seconds.observe(time.monotonic() - began)
+        took = time.monotonic() - began
+        self._commit_seconds += NEW_SHARE * (took - self._commit_seconds)
+        status.gauges.commit_seconds.observe(took)
         status.counts["commits"] += 1
         status.counts["submissions"] += sum(item.operation.kind is Kind.SUBMISSION for item in group)
         status.counts["bytes"] += commit.size

@@ -80,8 +80,10 @@ class Core:
         self._stack = ExitStack()
         self._status = Status()
         self._stopping = self._status.stopping
-        self._intake = Intake(self.settings.queue_bytes, self.settings.tenant_queue_bytes)
         self._backlog = Backlog(self.settings.backlog_bytes)
+        self._intake = Intake(
+            self.settings.queue_bytes, self.settings.tenant_queue_bytes, self._backlog.hurry
+        )
         self._rates = Rates(self.settings.quota_of)
         self._mailbox: Mailbox | None = None
         self._previews = Previews(self._status)

@@ -7,9 +7,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from serving.submission import Busy, Refused
+from serving.journal import Kind
+from serving.submission import COUNTED, Busy, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from serving.journal import Operation
@@ -33,6 +35,16 @@ class Item:
         """Bytes that it counts."""
         return len(self.operation.body) + OVERHEAD
 
+    @property
+    def is_hurried(self) -> bool:
+        """Whether it is answered as soon as it is on disk, before anything is known of what is in it."""
+        operation = self.operation
+        return (
+            self.future is not None
+            and operation.kind is Kind.SUBMISSION
+            and operation.protocol not in COUNTED
+        )
+
 
 @dataclass
 class _Queue:
@@ -46,14 +58,23 @@ class Intake:
     Each group takes from every tenant that has something, at most an even share of the group before all
     others had theirs; who had the last turn comes last next time. A tenant that floods the service fills its
     own queue and is told so, and delays others by no more than its share of a group.
+
+    Parameters
+    ----------
+    total_bytes, tenant_bytes
+        What may wait, of all tenants and of one.
+    hurry
+        Called when something begins to wait that `is_patient` is about.
     """
 
-    def __init__(self, total_bytes: int, tenant_bytes: int) -> None:
+    def __init__(self, total_bytes: int, tenant_bytes: int, hurry: Callable[[], None] = lambda: None) -> None:
         self._total_bytes = total_bytes
         self._tenant_bytes = tenant_bytes
         self._queues: dict[str, _Queue] = {}
         self._turn: deque[str] = deque()
         self._size = 0
+        self._hurried = 0
+        self._hurry = hurry
         self._open = True
         self._changed = threading.Condition()
 
@@ -91,7 +112,20 @@ class Intake:
             queue.items.append(item)
             queue.size += item.size
             self._size += item.size
+            self._hurried += item.is_hurried
             self._changed.notify()
+            if self._hurried == 1 and item.is_hurried:
+                self._hurry()
+
+    def is_patient(self) -> bool:
+        """Whether nobody who waits is answered before the engine had it: to be on disk sooner helps none."""
+        return not self._hurried
+
+    def wait(self, timeout: float) -> None:
+        """Block until something waits, or for so long."""
+        with self._changed:
+            if not self._turn:
+                self._changed.wait(timeout)
 
     def take(self, most_bytes: int, most_items: int, timeout: float) -> list[Item]:
         """A group, in the order it is to be written; empty when nothing came in time."""
@@ -113,6 +147,7 @@ class Intake:
                     mine += item.size
                     taken += item.size
                     queue.size -= item.size
+                    self._hurried -= item.is_hurried
                 if queue.items:
                     self._turn.append(tenant)
                 else:

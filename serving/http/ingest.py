@@ -103,9 +103,11 @@ class IngestRoutes:
         body = await self._body(request, take)
 
         def frame() -> bulk.Bulk:
-            found = bulk.frame(body, default_index, source)
-            fine = len(body) > _LARGE_BYTES and self._limits.let_all_pass(body)
-            self._prepare(found.framed, fine=fine)
+            large = len(body) > _LARGE_BYTES
+            found = bulk.whole(body, self._limits, default_index, source) if large else None
+            if found is None:
+                found = bulk.frame(body, default_index, source)
+                self._prepare(found.framed, fine=large and self._limits.let_all_pass(body))
             return found
 
         framed, items = await self._in_thread(frame, len(body))

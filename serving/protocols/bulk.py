@@ -8,12 +8,17 @@ lose it.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import numpy as np
 
 from features.sources.registry import MODULES
+from serving.protocols.carriers import CARRIED
 from serving.protocols.framing import AUTO, Framed
+
+if TYPE_CHECKING:
+    from serving.protocols.limits import Limits
 
 _NAME_PARTS = re.compile(r"[-_.]+")
 _OPERATIONS = ("index", "create", "update", "delete")
@@ -107,13 +112,52 @@ def frame(body: bytes, default_index: str = "", source: str = AUTO) -> Bulk:
     return Bulk(framed, items)
 
 
+def whole(body: bytes, limits: Limits, default_index: str = "", source: str = AUTO) -> Bulk | None:
+    """A body of one JSON object a document, all under the same action line, that goes on as it is.
+
+    It gives what `frame` does, and the limits let it pass; None where a look at all of it does not tell.
+    Large bodies are nearly always of this kind, and to cut them into lines and join those again cost as much
+    as an answer.
+    """
+    action, _, rest = body.removesuffix(b"\n").partition(b"\n")
+    item = _of_all(action, default_index)
+    if item is None or b"\r" in body:
+        return None
+    hint = source_of(item.into) if source == AUTO else source
+    if hint in CARRIED:  # each document may hold a line of a log
+        return None
+    joined = rest.replace(b"\n" + action + b"\n", b"\n")
+    between = (len(rest) - len(joined)) // (len(action) + 1)
+    data = np.frombuffer(joined, np.uint8)
+    stops = np.append(np.flatnonzero(data == ord("\n")), len(data))
+    # no two of the lines that were taken out were neighbours: with one fewer than are left, each document
+    # had its own
+    if len(stops) != between + 1 or not len(data):
+        return None
+    starts = np.concatenate([[0], stops[:-1] + 1])
+    if starts[-1] == len(data) or (data[starts] != ord("{")).any() or (data[stops - 1] != ord("}")).any():
+        return None
+    if not limits.none_broken(data, starts, stops):
+        return None
+    count = len(starts)
+    return Bulk(Framed([], source=hint, whole=joined, count=count), [item] * count)
+
+
+def _of_all(action: bytes, default_index: str) -> Item | None:
+    """The item of each document under an action line that all have; None where it is not the same."""
+    item = _item(action, default_index)
+    if item.id or not item.status or item.operation not in ("index", "create"):
+        return None
+    return item
+
+
 def _alike(lines: list[bytes], default_index: str, source: str) -> Bulk | None:
     """What most shippers send: documents that all have the same action line, without ids."""
     n = len(lines) // 2
     if not n or (len(lines) % 2 and lines[-1]) or lines[0 : 2 * n : 2].count(lines[0]) < n:
         return None
-    item = _item(lines[0], default_index)
-    if item.id or not item.status or item.operation not in ("index", "create"):
+    item = _of_all(lines[0], default_index)
+    if item is None:
         return None
     documents = [line.strip() for line in lines[1 : 2 * n : 2]]
     if not all(documents):
@@ -168,6 +212,11 @@ def answer(items: list[Item], took_ms: int, first_number: int) -> bytes:
     first_number
         Names the documents that came without an id of their own: habitus-<number>.
     """
+    start = b'{"took":%d,"errors":false,"items":[' % took_ms
+    if items and not items[0].id and items.count(items[0]) == len(items):
+        before, after = (part.replace(b"%", b"%%") for part in _around(items[0]))
+        entries = b",".join([before + b'"habitus-%d"' + after] * len(items))
+        return start + entries % tuple(range(first_number, first_number + len(items))) + b"]}"
     parts: list[bytes] = []
     known: dict[tuple[str, str, int], tuple[bytes, bytes]] = {}
     encode = msgspec.json.encode
@@ -178,7 +227,7 @@ def answer(items: list[Item], took_ms: int, first_number: int) -> bytes:
             around = known[key] = _around(item)
         name = encode(item.id) if item.id else b'"habitus-%d"' % number
         parts.append(around[0] + name + around[1])
-    return b'{"took":%d,"errors":false,"items":[%b]}' % (took_ms, b",".join(parts))
+    return start + b",".join(parts) + b"]}"
 
 
 def _around(item: Item) -> tuple[bytes, bytes]:

@@ -25,7 +25,7 @@ _LINE = re.compile(
     r"|type=[A-Z_]+ msg=audit\("
 )
 """How a line begins that the syslog or auditd decoder reads: a time stamp, with or without <PRI>."""
-_CARRIED = frozenset({AUTO, "syslog", "auditd"})
+CARRIED = frozenset({AUTO, "syslog", "auditd"})
 """Source hints under which a document may carry a line of a log."""
 _SEVERITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 _FACILITIES = (
@@ -66,7 +66,7 @@ def unwrap(framed: Framed, bad: Collection[int]) -> None:
     """
     for index, record in enumerate(framed.records):
         hint = framed.sources[index] if framed.sources else framed.source
-        if index in bad or hint not in _CARRIED or record[:1] != b"{":
+        if index in bad or hint not in CARRIED or record[:1] != b"{":
             continue
         line = line_in(record)
         if line is not None:

@@ -70,3 +70,21 @@ def test_a_closed_intake_refuses_and_can_be_emptied():
         intake.put(item("a"))
     assert len(intake.take(10_000, 10, 0)) == 1
     assert intake.take(10_000, 10, 0) == []
+
+
+def test_only_those_who_are_answered_by_the_disk_alone_are_in_a_hurry():
+    told: list[int] = []
+    intake = Intake(10**9, 10**9, lambda: told.append(1))
+    intake.put(item("acme"))
+    intake.put(Item(Operation("acme", Kind.FLUSH)))
+    intake.put(Item(Operation("acme", Kind.VERDICT, "bulk"), Future()))
+    assert intake.is_patient()
+    assert not told
+    for number in range(3):
+        intake.put(Item(Operation("acme", Kind.SUBMISSION, "bulk", b"%d" % number), Future()))
+    assert not intake.is_patient()
+    assert told == [1], "once is enough"
+    assert len(intake.take(1 << 30, 5, 0)) == 5
+    assert not intake.is_patient()
+    assert len(intake.take(1 << 30, 5, 0)) == 1
+    assert intake.is_patient()

@@ -5,7 +5,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.protocols import bulk
+from serving.protocols import bulk, framing
+from serving.protocols.limits import Limits
+from serving.submission import Protocol
 
 EVENT = b'{"class_uid":3002,"time":1}'
 
@@ -107,3 +109,52 @@ def test_documents_of_one_action_are_taken_apart_as_any_others_are(pairs, end, s
     if source == "auto":
         assert slow.framed.sources[1:] == found.framed.sources
     assert [index - 1 for index, _ in slow.framed.poison[1:]] == [index for index, _ in found.framed.poison]
+
+
+ACTION = b'{"create":{"_index":"logs-zeek-1"}}'
+LINES = st.sampled_from(
+    [ACTION, b'{"a":1}', b'{"a":[[[1]]]}', b' {"a":1}', b'{"a":1}\r', b'{"index":{}}', b"", b"x", b"{}"]
+)
+
+
+@given(
+    st.one_of(
+        st.lists(LINES, max_size=9),
+        st.lists(LINES, max_size=4).map(lambda documents: [one for d in documents for one in (ACTION, d)]),
+    ),
+    st.sampled_from([b"", b"\n", b"\n\n"]),
+    st.sampled_from(["auto", "ocsf", "syslog"]),
+)
+def test_a_body_that_goes_on_as_it_is_holds_what_its_documents_would(lines, end, source):
+    body, limits = b"\n".join(lines) + end, Limits(depth=3, keys=10)
+    found = bulk.whole(body, limits, "logs", source)
+    if found is None:
+        return
+    one_by_one = bulk.frame(body, "logs", source)
+    assert limits.put_aside_broken(one_by_one.framed.records) == []
+    assert found.items == one_by_one.items
+    both = [framing.parts(framed, "acme", Protocol.BULK) for framed in (found.framed, one_by_one.framed)]
+    assert both[0] == both[1]
+    assert found.framed.count == len(one_by_one.framed.records)
+
+
+def test_documents_under_one_action_go_on_as_they_are_and_no_others():
+    pair = ACTION + b"\n" + EVENT + b"\n"
+    found = bulk.whole(pair * 50, Limits())
+    assert found is not None
+    assert (found.framed.count, found.framed.source, len(found.items)) == (50, "zeek", 50)
+    for other in (pair * 50 + ACTION, pair * 50 + EVENT, pair + b"\n" + pair, pair * 3 + b'{"index":{}}\n{}'):
+        assert bulk.whole(other, Limits()) is None
+    assert bulk.whole(pair * 50, Limits(), source="syslog") is None, "a document may carry a line of a log"
+    assert bulk.whole(pair.replace(b"logs-zeek-1", b"logs") * 50, Limits()) is None
+    with_id = pair.replace(b'"_index"', b'"_id":"1","_index"')
+    assert bulk.whole(with_id * 50, Limits()) is None, "ids are one a document"
+
+
+def test_items_that_are_alike_are_answered_as_others_are():
+    for name in ("100%", 'a"b', "%d"):
+        alike = [bulk.Item("create", name, "", 201)] * 3
+        others = [*alike, bulk.Item("index", name, "", 201)]
+        answered = json.loads(bulk.answer(alike, 3, 10))
+        assert answered["items"] == json.loads(bulk.answer(others, 3, 10))["items"][:3]
+        assert [item["create"]["_id"] for item in answered["items"]] == [f"habitus-{n}" for n in (10, 11, 12)]

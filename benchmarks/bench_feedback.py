@@ -27,9 +27,8 @@ from features.kernel_cache import use_user_cache
 from models.alerts import NEAR
 from models.feedback import precision
 from models.feedback.feedback import BENIGN, TRUE_POSITIVE, Feedback, Things, Verdict
-from models.repeats import MEMORY_DAYS, Repeats, beside, news
+from models.repeats import MEMORY_DAYS, Repeats, news
 from models.risk import Budget
-from models.workplaces import USER
 from training.labels import Lesson
 from training.pedb.held_out import allowed
 from training.pedb.protocol import KINDS, Protocol
@@ -55,7 +54,7 @@ class Past(NamedTuple):
 
     kind: int64 (n,) number in ENTITY_KINDS. true: bool (n,) part of a campaign. things: what the evidence is
     the sum of, by row, ascending; its values are places in `texts`. partners: rows of who worked closely with
-    whom on a day, by row. mate: int64 (n,) row of the same day's other half (`models.workplaces`), or -1.
+    whom on a day, by row.
     """
 
     kind: np.ndarray
@@ -71,16 +70,6 @@ class Past(NamedTuple):
     things: Things
     texts: list[str]
     partners: dict[int, tuple[tuple[str, str], ...]]
-    mate: np.ndarray
-
-    def fresh(self, rows: np.ndarray, before: np.ndarray) -> np.ndarray:
-        """Risk of the rows of one day before what people said: `models.days.DayBook.weighed`. before: what
-        they had been told, nats.
-        """
-        rarity, mate = self.rarity[rows], self.mate[rows]
-        mate = np.where(mate >= 0, mate - rows[:1], -1)
-        told = np.maximum(before, beside(rarity, mate, self.kind[rows] == USER))
-        return np.asarray(rarity * news(rarity, told))
 
     def of_day(self, rows: np.ndarray) -> Things:
         """Things of the rows of one day, which stand together."""
@@ -217,7 +206,6 @@ def past_of(one: Organisation, details: DayDetails) -> Past:
         things=things,
         texts=texts,
         partners=details.partners(place),
-        mate=details.mates(place),
     )
 
 
@@ -232,7 +220,7 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
     weigher = Weigher(past, feedback, centre) if centre.weighs else None
     for day in range(first - MEMORY_DAYS, first):  # people were told of somebody before, too
         rows = np.flatnonzero(past.day == day)
-        risk = past.fresh(rows, repeats.told(past.entity[rows], day))
+        risk = _fresh(past, rows, repeats.told(past.entity[rows], day))
         top = rows[np.argsort(-risk, kind="stable")][: protocol.slots(protocol.reference, len(rows))]
         repeats.learn(past.entity[top], day, past.rarity[top])
     for day in range(first, first + 7 * WEEKS):
@@ -245,7 +233,7 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
             weigher.begin(day, (day - first) % GATE_DAYS == 0)
         rows = np.flatnonzero(past.day == day)
         attacked = feedback.attacked(names, day)  # type: ignore[arg-type]
-        risk = past.fresh(rows, repeats.told(past.entity[rows], day, attacked))
+        risk = _fresh(past, rows, repeats.told(past.entity[rows], day, attacked))
         if centre.mutes:
             risk = np.where([muted.get(e, -1) >= day for e in past.entity[rows].tolist()], 0.0, risk)
         else:
@@ -281,6 +269,12 @@ def live(past: Past, centre: Centre, protocol: Protocol, seed: int) -> Lived:
         len(seen) / max(1, len(past.truth.campaigns)),
         _repeats(past, shown),
     )
+
+
+def _fresh(past: Past, rows: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """Risk before what people said: `models.days.DayBook.weighed`."""
+    rarity = past.rarity[rows]
+    return np.asarray(rarity * news(rarity, told))
 
 
 def _chosen(past: Past, order: np.ndarray, slots: int, to_learn: int, feedback: Feedback) -> np.ndarray:

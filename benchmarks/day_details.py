@@ -1,4 +1,4 @@
-"""What was odd about entity-days, thing by thing, who worked with whom, and where: a pass that ranks nothing.
+"""What was odd about entity-days, thing by thing, and who worked with whom: a pass that ranks nothing.
 
 Kept beside the scored days of `bench_detection`, under a key of the same kind.
 """
@@ -39,8 +39,7 @@ class DayDetails(NamedTuple):
     """Things of m findings and p pairs of entity-days with partners.
 
     days: entity-days. names: of partners. causes, values: texts. found: int64 (m, 3) places of entity-day,
-    cause and value. nats: float64 (m,). met: int64 (p, 2) places of entity-day and partner. pairs: user,
-    host and day of those that are each other's (`models.workplaces`).
+    cause and value. nats: float64 (m,). met: int64 (p, 2) places of entity-day and partner.
     """
 
     days: list[Key]
@@ -50,7 +49,6 @@ class DayDetails(NamedTuple):
     found: np.ndarray
     nats: np.ndarray
     met: np.ndarray
-    pairs: list[tuple[str, str, int]]
 
     def things(self, place: Mapping[Key, int], causes: tuple[str, ...]) -> tuple[Things, list[str]]:
         """Things of chosen entity-days, by their places, ascending; and the texts of their values."""
@@ -71,28 +69,19 @@ class DayDetails(NamedTuple):
                 found.setdefault(row, []).append(self.names[name])
         return {row: tuple(names) for row, names in found.items()}
 
-    def mates(self, place: Mapping[Key, int]) -> np.ndarray:
-        """Place of each chosen entity-day's other half, int64, -1 for none. place: 0 to n - 1."""
-        out = np.full(len(place), -1, np.int64)
-        for user, host, day in self.pairs:
-            one, other = place.get(("user", user, day), -1), place.get(("host", host, day), -1)
-            if one >= 0 and other >= 0:
-                out[one], out[other] = other, one
-        return out
-
     def save(self, path: Path) -> None:
         """Write as .npz (data only)."""
-        texts = msgspec.json.encode([self.days, self.names, self.causes, self.values, self.pairs])
+        texts = msgspec.json.encode([self.days, self.names, self.causes, self.values])
         text = np.frombuffer(texts, np.uint8)
         np.savez_compressed(path, text=text, found=self.found, nats=self.nats, met=self.met)
 
     @classmethod
     def load(cls, path: Path) -> DayDetails:
         """Read what `save` wrote."""
-        form = tuple[list[Key], list[tuple[str, str]], list[str], list[str], list[tuple[str, str, int]]]
+        form = tuple[list[Key], list[tuple[str, str]], list[str], list[str]]
         with np.load(path, allow_pickle=False) as kept:
-            *texts, pairs = msgspec.json.decode(kept["text"].tobytes(), type=form)
-            return cls(*texts, kept["found"], kept["nats"], kept["met"], pairs)
+            texts = msgspec.json.decode(kept["text"].tobytes(), type=form)
+            return cls(*texts, kept["found"], kept["nats"], kept["met"])
 
 
 class _Unranked(Ranker):
@@ -108,30 +97,14 @@ class _Unranked(Ranker):
 
 
 class _Meetings(Watcher):
-    """Who was seen with whom, and who is whose on each day."""
+    """Who was seen with whom."""
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self) -> None:
         self.company = Company()
-        self.pairs: list[tuple[str, str, int]] = []
-        self._detector = detector
 
     def scored(self, batch: Batch) -> None:
         """See `Watcher`."""
         self.company.learn(batch.time_us, batch.columns[:, -3:])
-
-    def closed(self, table: DayTable, risk: np.ndarray) -> None:
-        """See `Watcher`."""
-        self.look(table)
-
-    def look(self, table: DayTable) -> None:
-        """Take in the pairs of a day's table."""
-        mate, known = self._detector.days.mates(table), self._detector.baselines
-        users = np.flatnonzero((mate >= 0) & (table.kind == ENTITY_KINDS.index("user")))
-        user, host = (
-            known.values.many(known.entities.name[table.entity[rows]]) for rows in (users, mate[users])
-        )
-        days = table.day[users].tolist()
-        self.pairs += [(str(one), str(other), day) for one, other, day in zip(user, host, days, strict=True)]
 
 
 def details_of(job: Job) -> DayDetails:
@@ -147,14 +120,13 @@ def details_of(job: Job) -> DayDetails:
 
 def found(dataset: evaluation.Dataset) -> DayDetails:
     """Replay a dataset. The last two weeks' pairs of every day are looked through: O(entity-days)."""
-    detector = Detector(key_seed=1, ranker=_Unranked(), mark_hours=24)
-    meetings = detector.watcher = _Meetings(detector)
+    detector, meetings = Detector(key_seed=1, ranker=_Unranked(), mark_hours=24), _Meetings()
+    detector.watcher = meetings
     reader = detector.reader()
     logs, _ = replay.choose_sources(reader, [str(dataset.events)])
     if dataset.directory is not None:
         directory.apply(directory.read(dataset.directory), detector)
     replay.replay(detector, reader, logs)
-    meetings.look(detector.today())
     table = detector.days.table()
     first, last = int(table.day.min()), detector.activity.today
     everything = detector.days.findings()
@@ -162,10 +134,10 @@ def found(dataset: evaluation.Dataset) -> DayDetails:
         raise ValueError(f"{dataset.events}: nothing was found")
     by_day = [shared(everything, detector.channels, day) for day in range(first, last + 1)]
     joined = Findings(*(np.concatenate(parts) for parts in zip(*by_day, strict=True)))
-    return _named(detector, meetings, joined)
+    return _named(detector, meetings.company, joined)
 
 
-def _named(detector: Detector, meetings: _Meetings, everything: Findings) -> DayDetails:
+def _named(detector: Detector, company: Company, everything: Findings) -> DayDetails:
     known = detector.baselines
     kind_of = known.entities.kind
     wanted = np.isin(kind_of[everything.entity], [ENTITY_KINDS.index(kind) for kind in KINDS])
@@ -183,7 +155,7 @@ def _named(detector: Detector, meetings: _Meetings, everything: Findings) -> Day
     pairs = [
         (row, partner)
         for row, (entity, day) in enumerate(zip(entities.tolist(), numbers, strict=True))
-        for partner in partners(meetings.company, entity, day, kind_of)
+        for partner in partners(company, entity, day, kind_of)
     ]
     met = np.array(pairs, np.int64).reshape(-1, 2)
     others, of_other = np.unique(met[:, 1], return_inverse=True)
@@ -201,5 +173,4 @@ def _named(detector: Detector, meetings: _Meetings, everything: Findings) -> Day
         ),
         everything.gain,
         np.stack([met[:, 0], of_other], axis=1).astype(np.int64),
-        meetings.pairs,
     )

@@ -18,11 +18,10 @@ from models.day_counts import count_days, look_up
 from models.day_frame import Ranked, reasons_of, unsorted_frame, with_highest, with_raised
 from models.entity_risk import RiskLedger
 from models.feedback.feedback import Feedback, Things
-from models.repeats import Repeats, beside, news
+from models.repeats import Repeats, news
 from models.risk import Budget
 from models.sessions.views import COLUMNS as SESSION_COLUMNS
 from models.strongest import strongest
-from models.workplaces import USER, Workplaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,9 +114,9 @@ class DayBook:
     """Collects findings, events and counts by entity and UTC day, batch after batch, and the risk of closed
     days.
 
-    Findings and rarities are kept as they were found. What people were told before (`repeats`) or are told
-    with another entity (`workplaces`) and what analysts said (`feedback`) is applied when they are read, so
-    that it holds for what is stored as well, and taking it back brings everything back.
+    Findings and rarities are kept as they were found. What people were told before (`repeats`) and what
+    analysts said (`feedback`) is applied when they are read, so that it holds for what is stored as well, and
+    taking it back brings everything back.
     """
 
     def __init__(self, baselines: Baselines, channels: Channels, feedback: Feedback | None = None) -> None:
@@ -132,11 +131,9 @@ class DayBook:
         self._closed: list[DayTable] = []
         self._remarks: list[dict[int, Remark]] = []
         self._rarity: list[np.ndarray] = []
-        self._mate: list[np.ndarray] = []
         self._entity_risk: list[np.ndarray] = []
         self.ledger = RiskLedger()
         self.repeats = Repeats()
-        self.workplaces = Workplaces()
 
     # ---------------------------------------------------------------- taking in
 
@@ -174,7 +171,6 @@ class DayBook:
         self._closed.append(table)
         self._remarks.append(remarks or {})
         self._rarity.append(rarity)
-        self._mate.append(self.mates(table))
         # a day that is open is looked at every hour: what is over is not to be sorted again each time
         if self._findings and len(table.day):
             found = self._merge()
@@ -218,7 +214,6 @@ class DayBook:
         self._closed = [self._closed[place] for place in kept]
         self._remarks = [self._remarks[place] for place in kept]
         self._rarity = [self._rarity[place] for place in kept]
-        self._mate = [self._mate[place] for place in kept]
         self.repeats.forget(day)
         self._entity_risk = [self._entity_risk[place] for place in kept]
 
@@ -264,7 +259,6 @@ class DayBook:
         arrays = {"days_keys": keys, "days_events": counts}
         arrays |= {f"days_ledger_{name}": array for name, array in self.ledger.export().items()}
         arrays |= {f"days_repeats_{name}": array for name, array in self.repeats.export().items()}
-        arrays |= {f"days_workplaces_{name}": array for name, array in self.workplaces.export().items()}
         if self._findings:
             found = self._merge()
             found = Findings(*(array[found.day == day] for array in found))
@@ -280,7 +274,6 @@ class DayBook:
         self._used = len(keys)
         self.ledger = RiskLedger.restored(_named(arrays, "days_ledger_"))
         self.repeats = Repeats.restored(_named(arrays, "days_repeats_"))
-        self.workplaces = Workplaces.restored(_named(arrays, "days_workplaces_"))
         if "days_entity" in arrays:
             self._findings = [Findings(*(arrays[f"days_{name}"].copy() for name in Findings._fields))]
 
@@ -347,34 +340,22 @@ class DayBook:
         found = self._strongest(Findings(*(np.concatenate(arrays) for arrays in zip(*of_day, strict=True))))
         return shared(found, self._channels, day)
 
-    def mates(self, table: DayTable) -> np.ndarray:
-        """Row of each entity's other half in a table of the open day (ids ascending), see
-        `models.workplaces`; -1 where it has none there.
-        """
-        return self.workplaces.mates(table.entity.astype(np.int64))
-
-    def told(self, table: DayTable, rarity: np.ndarray, mate: np.ndarray | None = None) -> np.ndarray:
-        """What people have been told of the entities of one day, or are told with their other halves, float64
-        (n,) nats, see `models.repeats`.
+    def told(self, table: DayTable) -> np.ndarray:
+        """What people had been told of the entities of one day, float64 (n,) nats, see `models.repeats`.
 
         A confirmed attack begins anew: what was raised of its entity until then does not count on later days.
-
-        table: ids ascending; whose other half was there that day has it in the table. mate: as `mates` said
-        on that day; those of now by default.
         """
         if not len(table.day):
             return np.zeros(0)
         day = int(table.day[0])
         attacked = self.feedback.attacked(self._baselines, day)
-        before = self.repeats.told(table.entity.astype(np.int64), day, attacked)
-        mate = self.mates(table) if mate is None else mate
-        return np.asarray(np.maximum(before, beside(rarity, mate, table.kind == USER)))
+        return self.repeats.told(table.entity.astype(np.int64), day, attacked)
 
-    def weighed(self, table: DayTable, rarity: np.ndarray, mate: np.ndarray | None = None) -> np.ndarray:
-        """Risk of entity-days of one day, float64 (n,): their rarity, less what people were told, and after
-        what they said of the like. table, mate: as `told` takes them.
+    def weighed(self, table: DayTable, rarity: np.ndarray) -> np.ndarray:
+        """Risk of entity-days of one day (ids ascending), float64 (n,): their rarity, less what people were
+        told before, and after what they said of the like.
         """
-        return np.asarray(rarity * news(rarity, self.told(table, rarity, mate)) * self.factors(table))
+        return np.asarray(rarity * news(rarity, self.told(table)) * self.factors(table))
 
     def factors(self, table: DayTable) -> np.ndarray:
         """How feedback changes the risk of entity-days of one day (ids ascending), float64 (n,)."""
@@ -413,8 +394,8 @@ class DayBook:
 
     def risks(self) -> np.ndarray:
         """Risk of each row of `table`, see `weighed`."""
-        of_days = zip(self._closed, self._rarity, self._mate, strict=True)
-        return np.concatenate([np.zeros(0), *(self.weighed(*of_day) for of_day in of_days)])
+        of_days = zip(self._closed, self._rarity, strict=True)
+        return np.concatenate([np.zeros(0), *(self.weighed(table, rarity) for table, rarity in of_days)])
 
     def held_ids(self) -> tuple[np.ndarray, np.ndarray]:
         """Entity and value ids that are still needed here."""
@@ -446,7 +427,6 @@ class DayBook:
         )
         self.ledger.renumber(entities, values)
         self.repeats.renumber(entities)
-        self.workplaces = self.workplaces.renumbered(entities)
         self._closed = [
             table._replace(entity=entities[table.entity].astype(np.int32)) for table in self._closed
         ]
@@ -480,10 +460,8 @@ class DayBook:
         order = np.argsort(self._keys[used])
         keys, counts = self._keys[used][order], self._counts[used][order]
         ranked = [
-            Ranked(table, rarity, self.weighed(table, rarity, mate), owed)
-            for table, rarity, mate, owed in zip(
-                self._closed, self._rarity, self._mate, self._entity_risk, strict=True
-            )
+            Ranked(table, rarity, self.weighed(table, rarity), owed)
+            for table, rarity, owed in zip(self._closed, self._rarity, self._entity_risk, strict=True)
         ]
         if now is not None:
             owed = self.entity_risks(now[0].entity.astype(np.int64), now_us // DAY_US, now_us).risk

@@ -44,7 +44,6 @@ from models.sessions.sessions import Sessions
 from models.strongest import strongest
 from models.watcher import Watcher
 from models.whatif import what_if
-from models.workplaces import Workplaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -296,7 +295,9 @@ class Detector:
         """Raise what has come up to the line on the open day, as of a mark."""
         if self.alerts.watches:
             table = self._vectors(self.activity.counts_so_far())
-            self.alerts.mark(at_us, *self._judged(table, self.alerts.due(table)), len(table.day))
+            rows = self.alerts.due(table)
+            part, _ = self._with_sessions(table.take(rows), remark=False)
+            self.alerts.mark(at_us, part, self.risk(part), len(table.day))
             self._tell_marked(table)
 
     def due_look(self, time_us: int) -> bool:
@@ -322,15 +323,8 @@ class Detector:
             self.alerts.moments(table.entity.astype(np.int64) << 32 | today, today) != NEVER
         )
         if len(rows):
-            self.watcher.marked(*self._judged(table, rows))
-
-    def _judged(self, table: DayTable, rows: np.ndarray) -> tuple[DayTable, np.ndarray]:
-        """Some rows (ascending) of the open day's table with their sessions, and their risk."""
-        mates = self.days.mates(table)[rows]
-        both = np.union1d(rows, mates[mates >= 0])  # risk depends on the other halves
-        part, _ = self._with_sessions(table.take(both), remark=False)
-        asked = np.searchsorted(both, rows)
-        return part.take(asked), self.risk(part)[asked]
+            raised, _ = self._with_sessions(table.take(rows), remark=False)
+            self.watcher.marked(raised, self.risk(raised))
 
     def _others(
         self, batch: Batch, fresh: np.ndarray, habits: Evidence, counted: np.ndarray | None = None
@@ -401,7 +395,6 @@ class Detector:
                 groups.apply(self.baselines, groups.learned_groups(self.baselines, None, self.seed))
             if "link" not in self.off:
                 self.links = LinkModel.fitted(self.baselines, self.seed)
-        self.days.workplaces = Workplaces.of(self.baselines)
         if self.ranker.due:
             self.ranker.refit(self.sample, self.what_if)
             self.sessions.refit()
@@ -431,8 +424,8 @@ class Detector:
         return what_if(self.engine, self.activity, self.channels, batch, group, target, base)
 
     def risk(self, days: DayTable) -> np.ndarray:
-        """Risk of entity-days of one day, float64 (n,): how much they deserve a person, after what people
-        were told and said of the like. Changes nothing. days: as `models.days.DayBook.told` takes them.
+        """Risk of entity-days of one day (ids ascending), float64 (n,): how much they deserve a person, after
+        what people were told before and said of the like. Changes nothing.
         """
         return self.days.weighed(days, self.ranker.score(days).risk)
 

@@ -1,18 +1,15 @@
-"""What people were told a short while ago, or are told with another entity, is only half news.
+"""What people were told a short while ago is only half news.
 
 The rarity of an entity-day says how unusual the day is among past days, not whether anybody was told of its
 entity. The same few accounts and machines with wide habits would fill a day's budget again and again, and
 each place they take is one that a first sight of something else does not get. So what was raised of an entity
 counts against its later days, at most by half, and less from day to day:
 
-    before = max over what was raised of it before, nats 2^(-d / HALF_LIFE_DAYS), d days ago
-    beside = rarity of the same day of its other half (`models.workplaces`), if that is the rarer of the two
-    told   = max(before, beside)
-    risk   = rarity (1 - SHARE min(1, told / rarity))
+    told = max over what was raised of it before, nats 2^(-d / HALF_LIFE_DAYS), d days ago
+    risk = rarity (1 - SHARE min(1, told / rarity))
 
 A day that is much rarer than what was raised keeps nearly all of its risk. Days on which nothing was raised
-count for nothing, so nobody gets out of sight by slowly becoming stranger. Of a person and their workstation
-the rarer day keeps its place, and the other makes room for somebody else's.
+count for nothing, so nobody gets out of sight by slowly becoming stranger.
 """
 
 from __future__ import annotations
@@ -101,19 +98,6 @@ class Repeats:
         book = cls()
         book._entity, book._day, book._nats = (arrays[name].copy() for name in ("entity", "day", "nats"))
         return book
-
-
-def beside(rarity: np.ndarray, mate: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """What people are told of n entity-days of one day with those of their other halves, float64 (n,) nats.
-
-    rarity: nats. mate: row of the other half, -1 for none. first: bool (n,), who keeps the place of equals.
-    """
-    out = np.zeros(len(rarity))
-    rows = np.flatnonzero(mate >= 0)
-    other = rarity[mate[rows]]
-    rarer = (other > rarity[rows]) | ((other == rarity[rows]) & ~first[rows])
-    out[rows[rarer]] = other[rarer]
-    return out
 
 
 def news(rarity: np.ndarray, told: np.ndarray) -> np.ndarray:

@@ -38,7 +38,6 @@ _TOGETHER = (
     ("pair_tags", "pair_last_us", "pair_day", "pair_first_day", "pair_beat", "pair_today"),
     ("days_entity", "days_day", "days_channel", "days_value", "days_nats", "days_gain", "days_time_us"),
     ("days_repeats_entity", "days_repeats_day", "days_repeats_nats"),
-    ("days_workplaces_user", "days_workplaces_host"),
     ("sample/sample_columns", "sample/sample_time_us", "sample/sample_src_ip", "sample/sample_class_uid"),
     ("waiting/batch_columns", "waiting/batch_time_us", "waiting/batch_src_ip", "waiting/uid", "waiting/tag"),
 )
@@ -52,8 +51,6 @@ _ENTITIES = (
     "open_entity",
     "days_entity",
     "days_repeats_entity",
-    "days_workplaces_user",
-    "days_workplaces_host",
     "links/link_entities",
 )
 _COLUMNS = ("held_columns", "sample/sample_columns", "waiting/batch_columns")

@@ -10,8 +10,7 @@
 The members (neighbours, forests, the combiner) are recorded as what they said: they are fitted anew every few
 nights, and a model a night would be more than all events. Everything behind them is worked out again, bit for
 bit. Of a tail (`models.ranking.tails`) a receipt holds the points between which it was read. `told` is what
-people had been told of the entity before, in nats, or are told with that day of `beside` (kind and name),
-`factor` what feedback left of the risk.
+people had been told of the entity before, in nats, `factor` what feedback left of the risk.
 """
 
 from __future__ import annotations
@@ -63,27 +62,13 @@ def take(
     if not len(rows):
         return []
     trace = detector.ranker.trace(table)
-    rarity = trace.scores.risk
-    told, factors = detector.days.told(table, rarity), detector.days.factors(table)
-    mates = detector.days.mates(table)
-    mates[(mates >= 0) & (rarity[mates] != told)] = -1  # what was told before is more
+    told, factors = detector.days.told(table), detector.days.factors(table)
     found = detector.days.findings()
     if found is not None:
         found = shared(found, detector.channels, int(table.day[0]))
     made = versions(detector, fitted)
     return [
-        _receipt(
-            detector,
-            tenant,
-            table,
-            int(row),
-            trace,
-            float(told[row]),
-            _named(detector, table, int(mates[row])) if mates[row] >= 0 else None,
-            float(factors[row]),
-            found,
-            made,
-        )
+        _receipt(detector, tenant, table, int(row), trace, float(told[row]), float(factors[row]), found, made)
         for row in rows.tolist()
     ]
 
@@ -125,14 +110,14 @@ def _receipt(
     row: int,
     trace: Trace,
     told: float,
-    beside: tuple[str, str] | None,
     factor: float,
     found: Findings | None,
     made: dict[str, str],
 ) -> dict[str, Any]:
-    channels = detector.channels
+    baselines, channels = detector.baselines, detector.channels
     entity, day = int(table.entity[row]), int(table.day[row])
-    kind, name = _named(detector, table, row)
+    kind = ENTITY_KINDS[int(table.kind[row])]
+    name = str(baselines.values.many(baselines.entities.name[entity : entity + 1])[0])
     vector = table.evidence[row]
     total = np.maximum(vector[None], 0.0).sum(1, dtype=np.float64)
     members = {name: float(nats[row]) for name, nats in trace.scores.members.items()}
@@ -161,16 +146,9 @@ def _receipt(
         "trust": float(trace.trust[row]),
         "rarity": float(trace.scores.risk[row]),
         "told": told,
-        "beside": beside,
         "factor": factor,
         "risk": _risk(trace.scores.risk[row], told, factor),
     }
-
-
-def _named(detector: Detector, table: DayTable, row: int) -> tuple[str, str]:
-    """Kind and name of a row's entity."""
-    names = detector.baselines.entities.name[table.entity[row : row + 1]]
-    return ENTITY_KINDS[int(table.kind[row])], str(detector.baselines.values.many(names)[0])
 
 
 def _risk(rarity: float, told: float, factor: float) -> float:

@@ -88,10 +88,9 @@ def _tell(receipt: dict[str, Any], result: dict[str, Any]) -> None:
         click.echo(f"  {name}: {said}{f', weight {weight:g}' if weight else ''}")
     if receipt.get("told"):
         rarity, told = receipt["rarity"], receipt["told"]
-        where = "were raised in the days before"
-        if receipt.get("beside"):
-            where = f"are told with {printable(' '.join(receipt['beside']))}, with which it mainly works"
-        click.echo(f"  {rarity:.2f} nats in all; {told:.2f} {where}: half of that is no news")
+        click.echo(
+            f"  {rarity:.2f} nats in all; {told:.2f} were raised in the days before: half of that is no news"
+        )
     if receipt["factor"] != 1.0:
         click.echo(f"  what people said of the like leaves {receipt['factor']:.3f} of it")
     for name, digest in receipt["versions"].items():

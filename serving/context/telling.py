@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 MOST_PIECES, MOST_SAID = 12, 6
 WHOLE, BEFORE, FEEDBACK, REST = "ranking", "before", "feedback", "rest"
-TOLD_BEFORE = "raised before, in the last days: half of what was told then is no news"
-TOLD_BESIDE = (
-    "{kind} {name}, with which it mainly works, had the rarer day and tells most of it: half is no news"
-)
 BEHAVIOUR_OF = {behaviour.name: behaviour for behaviour in BEHAVIOURS}
 
 
@@ -43,7 +39,7 @@ def pieces(receipt: Mapping[str, Any], says: list[str]) -> list[dict[str, Any]]:
     Each kind of finding (cause) has a share of the risk in proportion to its evidence, as far as its nats
     reach, and is told by its strongest finding; what the ranking
     makes of the day beyond them (counts, sessions, what came together) is one piece, and so are what
-    was raised of the entity before, or is told with its other half, and what feedback took away or added.
+    was raised of the entity before and what feedback took away or added.
 
     says: a finding's reason, by its place in the receipt.
     """
@@ -70,11 +66,9 @@ def pieces(receipt: Mapping[str, Any], says: list[str]) -> list[dict[str, Any]]:
         rest = whole - told
         out.append({"channel": WHOLE, "label": "Whole picture", "nats": 0.0, "points": rest, "reason": text})
     if abs(whole - fresh) > 1e-9:
-        lost, label_, text = fresh - whole, "Told before", TOLD_BEFORE
-        if receipt.get("beside"):
-            kind, name = receipt["beside"]
-            label_, text = "Told beside", TOLD_BESIDE.format(kind=kind, name=clean(name))
-        out.append({"channel": BEFORE, "label": label_, "nats": 0.0, "points": lost, "reason": text})
+        text = "raised before, in the last days: half of what was told then is no news"
+        lost = fresh - whole
+        out.append({"channel": BEFORE, "label": "Told before", "nats": 0.0, "points": lost, "reason": text})
     if factor != 1.0:
         text = "the same things were judged harmless here before, or are excepted"
         if factor > 1.0:

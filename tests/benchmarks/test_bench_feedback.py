@@ -45,7 +45,6 @@ def office(attacked: int = 7, quiet_risk: float = 1.0) -> Past:
         things=things(evidence),
         texts=[""],
         partners={},
-        mate=np.full(len(day), -1),
     )
 
 
@@ -62,18 +61,6 @@ def test_what_repeats_hides_an_attack_until_somebody_says_that_it_is_harmless() 
     heard = live(office(), Centre("verdicts"), ONE_A_DAY, 1)
     assert heard.weeks.tolist() == pytest.approx([0.0, 0.0, 1 / 7, 1.0])
     assert heard.found == 1.0
-
-
-def test_of_two_halves_of_one_piece_of_news_the_less_rare_makes_room() -> None:
-    past = office()
-    rows = np.arange(PEOPLE, 2 * PEOPLE)  # the second day
-    before = np.zeros(PEOPLE)
-    alone = past.fresh(rows, before)
-    mate = past.mate.copy()
-    mate[[PEOPLE, PEOPLE + 3]] = PEOPLE + 3, PEOPLE
-    together = past._replace(mate=mate).fresh(rows, before)
-    assert together[3] == pytest.approx(0.5 * alone[3])
-    assert np.delete(together, 3).tolist() == np.delete(alone, 3).tolist()
 
 
 def test_a_verdict_is_heard_on_its_day_and_not_before() -> None:

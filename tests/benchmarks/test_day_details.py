@@ -17,7 +17,6 @@ DETAILS = DayDetails(
     found=np.array([[0, 0, 1], [2, 1, 0], [0, 1, 0], [1, 0, 1]]),
     nats=np.array([4.0, 1.0, 2.0, 3.0]),
     met=np.array([[0, 0], [1, 1]]),
-    pairs=[("ann", "pc-1", 3), ("ann", "pc-1", 4)],
 )
 
 
@@ -28,8 +27,6 @@ def test_things_and_partners_stand_at_the_places_of_the_chosen_days() -> None:
     named = [(row, cause, texts[value], nats) for row, cause, value, nats in rows]
     assert named == [(0, 0, "", 1.0), (1, 1, "evil.example", 4.0), (1, 0, "", 2.0)]
     assert DETAILS.partners(place) == {1: (("host", "pc-1"),)}
-    assert DETAILS.mates(place).tolist() == [-1, -1], "the host was not chosen"
-    assert DETAILS.mates({**place, ("host", "pc-1", 3): 2}).tolist() == [-1, 2, 1]
 
 
 def test_details_survive_the_disk(tmp_path) -> None:
@@ -53,8 +50,5 @@ def test_the_things_of_a_day_add_up_to_its_evidence(tmp_path) -> None:
     rows = np.array(sorted(place.values()))
     np.testing.assert_allclose(total[rows], vectors.evidence[rows], rtol=1e-5, atol=1e-5)
     assert total[rows].sum() > 0
-    mates = details.mates({key: number for number, key in enumerate(place)})
-    assert (mates >= 0).any()
-    assert (mates[mates[mates >= 0]] == np.flatnonzero(mates >= 0)).all()
     met = details.partners(place)
     assert any(keys[row][0] == "user" and one[0] == "host" for row, names in met.items() for one in names)

@@ -85,13 +85,6 @@ def test_they_follow_a_renumbering_and_another_models_ids():
     assert again.told(np.array([2, 7]), TODAY).tolist() == book.told(np.array([2, 7]), TODAY).tolist()
 
 
-def told_today(one: Detector) -> np.ndarray:
-    """What people had been told before; what they are told with other halves is left out."""
-    table = one.today()
-    nobody = np.full(len(table.day), -1)
-    return one.days.told(table, one.ranker.score(table).risk, nobody)
-
-
 @pytest.fixture(scope="module")
 def week() -> Detector:
     one = detector()
@@ -118,13 +111,13 @@ def test_who_was_raised_yesterday_weighs_less_today_and_says_so(week: Detector):
 def test_what_was_told_survives_a_checkpoint_and_a_confirmed_attack_ends_it(week: Detector):
     again = Detector.restored(*week.export())
     table = week.today()
-    told = told_today(week)
+    told = week.days.told(table)
     assert told.any()
-    assert told_today(again).tolist() == told.tolist()
+    assert again.days.told(again.today()).tolist() == told.tolist()
     row = int(np.argmax(told))
     kind = ("user", "host", "src_ip")[int(table.kind[row])]
     name = str(week.baselines.values.many(week.baselines.entities.name[table.entity[row : row + 1]])[0])
     again.judge("v1", name, kind, START_DAY + DAYS - 2, TRUE_POSITIVE, 1)
-    assert told_today(again)[row] == 0.0
+    assert again.days.told(again.today())[row] == 0.0
     assert again.feedback.revert("v1")
-    assert told_today(again).tolist() == told.tolist()
+    assert again.days.told(again.today()).tolist() == told.tolist()

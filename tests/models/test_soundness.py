@@ -33,8 +33,6 @@ POINTERS = (
     ("open_entity", 0),
     ("days_entity", 0),
     ("days_repeats_entity", 0),
-    ("days_workplaces_user", 0),
-    ("days_workplaces_host", 0),
     ("sample/sample_columns", 1),
     ("sample/sample_columns", -1),
     ("value_offsets", 0),

@@ -142,7 +142,10 @@ def _page(
         parts += [
             "## What each part is worth\n",
             "habitus less the variant, by seed and campaign: above zero, the part is worth something; of what"
-            " is off by default and was added, below zero.\n",
+            ' is off by default and was added, below zero. "ranking": the same entity-days in a simpler'
+            ' order. "alone": one member of the ranker by itself; "no say": all that have a say but one,'
+            " which the combiner goes on seeing. Members and their say are those of"
+            " `models/ranking/settings.py`.\n",
             report.markdown(_worth(methods, ours, ablations, protocol)),
             "",
         ]

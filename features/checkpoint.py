@@ -36,7 +36,7 @@ def write(folder: Path, arrays: dict[str, np.ndarray], settings: dict[str, Any],
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / CURRENT).exists():
-        _write_synced(folder / CURRENT, NONE)  # from here on, a folder without it has lost it
+        _point(folder, NONE)  # from here on, a folder without it has lost it
     number = 1 + max((int(path.name[len(PREFIX) :]) for path in _checkpoints(folder)), default=0)
     name = f"{PREFIX}{number:06d}"
     target = folder / name
@@ -51,9 +51,7 @@ def write(folder: Path, arrays: dict[str, np.ndarray], settings: dict[str, Any],
     _write_synced(target / ARRAYS, content)  # 1
     _write_synced(target / MANIFEST, _sealed(manifest))
     sync_folder(target)  # 2
-    _write_synced(folder / (CURRENT + ".new"), name.encode())
-    (folder / (CURRENT + ".new")).replace(folder / CURRENT)  # 3
-    sync_folder(folder)  # 4
+    _point(folder, name.encode())  # 3, 4
     for old in _checkpoints(folder):  # 5
         if old.name != name:
             shutil.rmtree(old, ignore_errors=True)
@@ -96,6 +94,14 @@ def read(folder: Path, schema: str) -> tuple[dict[str, np.ndarray], dict[str, An
         return load(content), manifest["settings"]
     except SafetensorError as error:
         raise StateError(f"{target / ARRAYS}: not a safetensors file ({error})") from error
+
+
+def _point(folder: Path, content: bytes) -> None:
+    """Replace CURRENT as a whole, also where there is none: half of it would name nothing."""
+    new = folder / (CURRENT + ".new")
+    _write_synced(new, content)
+    new.replace(folder / CURRENT)
+    sync_folder(folder)
 
 
 def _checkpoints(folder: Path) -> list[Path]:

@@ -164,16 +164,25 @@ class Crash(Exception):
 STEPS = ["mkdir", "open", "fsync", "replace", "rmtree"]
 
 
-def crash_at(monkeypatch, call: int) -> list[int]:
-    """Make the given call that touches the disk fail, counted over all of them; returns the counter."""
+def crash_at(monkeypatch, call: int, *, done: bool) -> list[int]:
+    """Make the given call that touches the disk fail, counted over all of them; returns the counter.
+
+    done: after what it does; a file that was opened is there then, and empty.
+    """
     calls = [0]
 
     def guarded(function):
         def wrapper(*args, **kwargs):
             calls[0] += 1
-            if calls[0] == call:
+            last = calls[0] == call
+            if last and not done:
                 raise Crash
-            return function(*args, **kwargs)
+            found = function(*args, **kwargs)
+            if last:
+                if hasattr(found, "close"):
+                    found.close()
+                raise Crash
+            return found
 
         return wrapper
 
@@ -185,15 +194,18 @@ def crash_at(monkeypatch, call: int) -> list[int]:
     return calls
 
 
+@pytest.mark.parametrize("done", [True, False])
 @pytest.mark.parametrize("first", [True, False])
-def test_a_crash_at_any_step_leaves_the_former_or_the_new_state_and_the_next_write_works(tmp_path, first):
+def test_a_crash_at_any_step_leaves_the_former_or_the_new_state_and_the_next_write_works(
+    tmp_path, first, done
+):
     outcomes = []
     for call in range(1, 100):
         folder = tmp_path / str(call)
         if not first:
             checkpoint.write(folder, ARRAYS, {"number": 1}, "schema")
         with pytest.MonkeyPatch.context() as patch:
-            calls = crash_at(patch, call)
+            calls = crash_at(patch, call, done=done)
             try:
                 checkpoint.write(folder, ARRAYS, {"number": 2}, "schema")
             except Crash:

@@ -49,7 +49,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HABITUS = "habitus"
 PARTS = ("habitus", "peers", "rankings")
 """What runs unless something else is asked for; "ablations" replays every organisation once a variant."""
-PLAIN = Variant("habitus", dict)
+PLAIN = Variant(HABITUS, dict)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks.bench_detection import Job, Organisation, numbers, organisation
 from benchmarks.day_details import DayDetails, details_of
+from benchmarks.rankings import by_entity_day, keys_of
 from features.behaviours import ENTITY_KINDS
 from features.kernel_cache import use_user_cache
 from models.alerts import NEAR
@@ -29,6 +30,7 @@ from models.feedback import precision
 from models.feedback.feedback import BENIGN, TRUE_POSITIVE, Feedback, Things, Verdict
 from models.repeats import MEMORY_DAYS, Repeats, news
 from models.risk import Budget
+from training.judging import rarity_of
 from training.labels import Lesson
 from training.pedb.held_out import allowed
 from training.pedb.protocol import KINDS, Protocol
@@ -176,17 +178,8 @@ class Lived(NamedTuple):
 def past_of(one: Organisation, details: DayDetails) -> Past:
     """Users' and hosts' days of a scored organisation."""
     vectors = one.vectors
-    scored = {
-        (kind, name, int(day)): rarity
-        for kind, name, day, rarity in zip(
-            one.days["entity_kind"],
-            one.days["entity"],
-            one.days["day"].to_numpy("datetime64[D]").astype(np.int64),
-            one.days["rarity"].fillna(one.days["risk"]),
-            strict=True,
-        )
-    }
-    keys = list(zip(vectors.kind.tolist(), vectors.name.tolist(), vectors.day.tolist(), strict=True))
+    scored = by_entity_day(one.days, rarity_of(one.days))
+    keys = keys_of(vectors)
     rows = np.array([row for row, key in enumerate(keys) if key[0] in KINDS and key in scored], np.int64)
     rows = rows[np.argsort(vectors.day[rows], kind="stable")]
     campaigns = [tuple(one.frame.truth.marks.get(keys[row], {})) for row in rows]

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.bench_detection import detector_key, key_of
+from benchmarks.rankings import Key
 from features.behaviours import ENTITY_KINDS
 from models.days import Findings, shared
 from models.detector import Detector
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from features.columns import Batch
     from models.days import DayTable
     from models.ranking.ranker import RankScores
-
-Key = tuple[str, str, int]
-"""Kind, name and day (since 1970, UTC) of an entity-day."""
 
 
 class DayDetails(NamedTuple):

@@ -12,6 +12,7 @@ import numpy as np
 
 from models.ranking.ranker import Ranker, combined
 from models.ranking.settings import MEMBERS, RankerSettings
+from training.judging import rarity_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from models.days import DayTable
     from models.ranking.settings import RankScores
     from training.pedb.vectors import DayMatrix
+
+
+Key = tuple[str, str, int]
+"""Kind, name and day (since 1970, UTC) of an entity-day."""
 
 
 class RememberingRanker(Ranker):
@@ -64,6 +69,18 @@ class RememberingRanker(Ranker):
         return out
 
 
+def keys_of(vectors: DayMatrix) -> list[Key]:
+    """Of each row."""
+    return list(zip(vectors.kind.tolist(), vectors.name.tolist(), vectors.day.tolist(), strict=True))
+
+
+def by_entity_day(days: pd.DataFrame, values: np.ndarray) -> dict[Key, float]:
+    """A value of each scored entity-day."""
+    number = days["day"].to_numpy("datetime64[D]").astype(np.int64).tolist()
+    names = zip(days["entity_kind"], days["entity"], number, strict=True)
+    return dict(zip(names, values.tolist(), strict=True))
+
+
 class Signals(NamedTuple):
     """What a ranking is made of, n entity-days.
 
@@ -77,14 +94,11 @@ class Signals(NamedTuple):
 
     @classmethod
     def of(cls, days: pd.DataFrame, vectors: DayMatrix, members: dict[str, np.ndarray]) -> Signals:
-        """From scored entity-days (columns score and tail) and vectors, which have the same ones."""
-        rarity = -np.log(days["tail"].to_numpy(np.float64))
-        kept = np.where(rarity > 0, days["score"].to_numpy(np.float64) / np.where(rarity > 0, rarity, 1), 1)
-        number = days["day"].to_numpy("datetime64[D]").astype(np.int64).tolist()
-        names = zip(days["entity_kind"], days["entity"], number, strict=True)
-        place = dict(zip(names, kept.tolist(), strict=True))
-        keys = zip(vectors.kind.tolist(), vectors.name.tolist(), vectors.day.tolist(), strict=True)
-        return cls(vectors, members, np.array([place.get(key, 1.0) for key in keys]))
+        """From scored entity-days (columns risk and rarity) and vectors, which have the same ones."""
+        rarity = rarity_of(days)
+        kept = np.where(rarity > 0, days["risk"].to_numpy(np.float64) / np.where(rarity > 0, rarity, 1), 1)
+        news = by_entity_day(days, kept)
+        return cls(vectors, members, np.array([news.get(key, 1.0) for key in keys_of(vectors)]))
 
     def save_members(self, path: Path) -> None:
         """Write what members said as .npz (data only)."""

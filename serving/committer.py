@@ -76,7 +76,7 @@ class Committer:
                 self._backlog.wait_for_turn(
                     PACE_SECONDS, LEAD * self._commit_seconds, self._intake.is_patient
                 )
-                group = self._intake.take(self._settings.group_bytes, self._settings.group_submissions, 0.0)
+                group = self._intake.take(self._settings.group_bytes, self._settings.group_submissions)
                 if group:
                     self._commit(group)
                 elif self._status.stopping.is_set():

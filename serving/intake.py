@@ -127,11 +127,9 @@ class Intake:
             if not self._turn:
                 self._changed.wait(timeout)
 
-    def take(self, most_bytes: int, most_items: int, timeout: float) -> list[Item]:
-        """A group, in the order it is to be written; empty when nothing came in time."""
+    def take(self, most_bytes: int, most_items: int) -> list[Item]:
+        """A group, in the order it is to be written; empty when nothing waits."""
         with self._changed:
-            if not self._turn:
-                self._changed.wait(timeout)
             group: list[Item] = []
             taken = 0
             share = most_bytes // max(1, len(self._turn))
@@ -159,7 +157,7 @@ class Intake:
 
     def everything(self) -> list[Item]:
         """Take out all that waits."""
-        return self.take(1 << 62, 1 << 30, 0.0)
+        return self.take(1 << 62, 1 << 30)
 
     def close(self) -> None:
         """Take nothing more in; what waits can still be taken out."""

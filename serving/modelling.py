@@ -15,14 +15,14 @@ from features.behaviours import ENTITY_KINDS
 from models.detector import Detector
 from serving import soc
 from serving.days import DAY_US, day_of
-from serving.queries import RECEIPT_BYTES
+from serving.queries import RECEIPT_BYTES, newest_day
 from serving.store.tables import entity_days, exceptions, receipts, verdicts
 from training import drift as drifts
 from training.pedb.protocol import RATES
 from training.stability import LEAST_EXPECTED
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement
 
     from serving.store.database import Database
     from serving.tenant import TenantState
@@ -97,12 +97,6 @@ def beside(state: TenantState) -> dict[str, Any] | None:
     }
 
 
-def _newest_day(connection: Connection, tenant: str) -> int | None:
-    """The last closed day, days since 1970; None before there is one."""
-    c = entity_days.c
-    return connection.execute(select(func.max(c.day)).where(c.tenant == tenant)).scalar()
-
-
 def _rarity() -> ColumnElement[float]:
     """How rare an entity-day was; days of before what was told counted have their risk alone."""
     c = entity_days.c
@@ -117,7 +111,7 @@ def calibration(database: Database, tenant: str) -> dict[str, Any] | None:
     c = entity_days.c
     rarity = _rarity()
     with database.read() as connection:
-        newest = _newest_day(connection, tenant)
+        newest = newest_day(connection, tenant)
         if newest is None:
             return None
         counts = connection.execute(
@@ -145,7 +139,7 @@ def drift(database: Database, tenant: str) -> list[dict[str, Any]] | None:
     """
     c = entity_days.c
     with database.read() as connection:
-        newest = _newest_day(connection, tenant)
+        newest = newest_day(connection, tenant)
         if newest is None:
             return None
         first = newest - RECENT_DAYS - CALIBRATED_DAYS + 1

@@ -219,6 +219,12 @@ def find_receipt(database: Database, tenant: str, alert_id: str) -> bytes | None
     return zstandard.ZstdDecompressor().decompress(bytes(packed), max_output_size=RECEIPT_BYTES)
 
 
+def newest_day(connection: Connection, tenant: str) -> int | None:
+    """The last closed day, days since 1970; None before there is one."""
+    c = entity_days.c
+    return connection.execute(select(func.max(c.day)).where(c.tenant == tenant)).scalar()
+
+
 def find_days(
     database: Database, tenant: str, entity_kind: str, entity: str, limit: int
 ) -> list[dict[str, Any]]:

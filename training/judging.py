@@ -59,8 +59,12 @@ def ground_of(
 
 def scored(days: pd.DataFrame) -> pd.DataFrame:
     """Entity-days with the columns that PED-B wants: rarity is minus the logarithm of a tail probability."""
-    rarity = days["rarity"].fillna(days["risk"])
-    return days.assign(score=days["risk"], tail=np.exp(-rarity.to_numpy(np.float64)))
+    return days.assign(score=days["risk"], tail=np.exp(-rarity_of(days)))
+
+
+def rarity_of(days: pd.DataFrame) -> np.ndarray:
+    """Nats of entity-days, float64 (n,): their risk where they were never ranked (late events alone)."""
+    return np.asarray(days["rarity"].fillna(days["risk"]).to_numpy(np.float64))
 
 
 def judged(

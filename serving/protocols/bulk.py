@@ -11,11 +11,10 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import numpy as np
 
 from features.sources.registry import MODULES
 from serving.protocols.carriers import CARRIED
-from serving.protocols.framing import AUTO, Framed
+from serving.protocols.framing import AUTO, Framed, Lines
 
 if TYPE_CHECKING:
     from serving.protocols.limits import Limits
@@ -128,13 +127,11 @@ def whole(body: bytes, limits: Limits, default_index: str = "", source: str = AU
         return None
     joined = rest.replace(b"\n" + action + b"\n", b"\n")
     between = (len(rest) - len(joined)) // (len(action) + 1)
-    data = np.frombuffer(joined, np.uint8)
-    stops = np.append(np.flatnonzero(data == ord("\n")), len(data))
+    data, starts, stops = Lines.of(joined)
     # no two of the lines that were taken out were neighbours: with one fewer than are left, each document
     # had its own
     if len(stops) != between + 1 or not len(data):
         return None
-    starts = np.concatenate([[0], stops[:-1] + 1])
     if starts[-1] == len(data) or (data[starts] != ord("{")).any() or (data[stops - 1] != ord("}")).any():
         return None
     if not limits.none_broken(data, starts, stops):

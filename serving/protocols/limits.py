@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from serving.protocols.framing import Lines
 from serving.submission import TooLarge
 
 if TYPE_CHECKING:
@@ -47,9 +48,7 @@ class Limits:
 
     def let_all_pass(self, body: bytes) -> bool:
         """Whether each line of a body is surely within the limits, see `none_broken`."""
-        data = np.frombuffer(body, np.uint8)
-        stops = np.append(np.flatnonzero(data == ord("\n")), len(data))
-        return self.none_broken(data, np.concatenate([[0], stops[:-1] + 1]), stops)
+        return self.none_broken(*Lines.of(body))
 
     def none_broken(self, data: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> bool:
         """Whether the records data[start:stop] of a body (uint8, line by line) are surely within the limits;

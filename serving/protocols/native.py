@@ -6,18 +6,16 @@ import codecs
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from features.errors import InputError
 from features.files import WRAPPERS
 from features.sources.registry import MODULES
-from serving.protocols.framing import AUTO, Framed
+from serving.protocols.framing import AUTO, Framed, Lines
 
 if TYPE_CHECKING:
     from serving.protocols.limits import Limits
     from serving.submission import Receipt
 
-_LINE_FEED = 10
 _WRAPPER_KEYS = tuple(f'"{key}"'.encode() for key in WRAPPERS)
 _WRAPPER_MEMBERS = 4
 """A wrapper has few members besides its list; an event that happens to have a member `value` has more."""
@@ -64,9 +62,7 @@ def whole(body: bytes, limits: Limits, source: str = AUTO) -> Framed | None:
     if members is None or _unwrapped(members):
         return None
     body = body.removesuffix(b"\n")
-    data = np.frombuffer(body, np.uint8)
-    stops = np.append(np.flatnonzero(data == _LINE_FEED), len(data))
-    starts = np.concatenate([[0], stops[:-1] + 1])
+    data, starts, stops = Lines.of(body)
     # no line is blank, or begins with one: each is an object, or what is left to its decoder to refuse
     if starts[-1] == len(data) or (data[starts] != ord("{")).any():
         return None

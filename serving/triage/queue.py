@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from serving.days import day_of
-from serving.queries import conditions_of, learning_until, page_rows
+from serving.queries import conditions_of, learning_until, newest_day, page_rows
 from serving.store.tables import alerts, entity_days
 from serving.triage.words import severity_of
 
@@ -123,8 +123,7 @@ def _draw(connection: Connection, tenant: str, found: list[Line]) -> None:
     """Put the sparks in."""
     if not found:
         return
-    c = entity_days.c
-    newest = connection.execute(select(func.max(c.day)).where(c.tenant == tenant)).scalar()
+    newest = newest_day(connection, tenant)
     latest = connection.execute(select(func.max(alerts.c.day)).where(alerts.c.tenant == tenant)).scalar()
     if latest is None:
         return

@@ -65,15 +65,15 @@ def test_members_alone_and_without_their_say_weigh_what_is_news():
     assert RANKINGS["ranking: whoever was told of counts in full"](said).tolist() == [1.75, 2.25, 1.0]
 
 
-def test_what_is_news_comes_from_the_score_and_the_tail_of_the_same_entity_day(tmp_path):
+def test_what_is_news_comes_from_the_risk_and_the_rarity_of_the_same_entity_day(tmp_path):
     vectors = matrix([[0, 0]] * 3)
     days = pd.DataFrame(
         {
             "entity_kind": ["user", "user"],
             "entity": ["u2", "u0"],
             "day": pd.to_datetime([0, 0], unit="D"),
-            "score": [2.0, 3.0],
-            "tail": np.exp([-4.0, -3.0]),
+            "risk": [2.0, 3.0],
+            "rarity": [4.0, 3.0],
         }
     )
     made = Signals.of(days, vectors, {COMBINER: np.array([1.0, 2.0, np.nan])})

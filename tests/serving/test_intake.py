@@ -22,7 +22,7 @@ def test_a_tenant_that_floods_delays_others_by_no_more_than_its_share():
         intake.put(item("loud", number=number))
     for number in range(5):
         intake.put(item("quiet", number=number))
-    group = intake.take(10_000, 100, 0)
+    group = intake.take(10_000, 100)
     counts = Counter(one.operation.tenant for one in group)
     assert counts["quiet"] >= 4
     assert counts["loud"] >= 4
@@ -33,7 +33,7 @@ def test_each_tenant_keeps_its_order_and_nothing_is_left_behind():
     for number in range(50):
         intake.put(item("ab"[number % 2], number=number))
     seen: dict[str, list[int]] = {"a": [], "b": []}
-    while group := intake.take(5_000, 7, 0):
+    while group := intake.take(5_000, 7):
         for one in group:
             seen[one.operation.tenant].append(int(one.operation.body))
     assert seen == {"a": list(range(0, 50, 2)), "b": list(range(1, 50, 2))}
@@ -59,7 +59,7 @@ def test_a_full_queue_is_busy_and_others_are_not():
 def test_one_that_is_larger_than_a_whole_group_gets_through():
     intake = Intake(10**9, 10)
     intake.put(item("a", 1_000_000))
-    assert len(intake.take(10_000, 10, 0)) == 1
+    assert len(intake.take(10_000, 10)) == 1
 
 
 def test_a_closed_intake_refuses_and_can_be_emptied():
@@ -68,8 +68,8 @@ def test_a_closed_intake_refuses_and_can_be_emptied():
     intake.close()
     with pytest.raises(Refused):
         intake.put(item("a"))
-    assert len(intake.take(10_000, 10, 0)) == 1
-    assert intake.take(10_000, 10, 0) == []
+    assert len(intake.take(10_000, 10)) == 1
+    assert intake.take(10_000, 10) == []
 
 
 def test_only_those_who_are_answered_by_the_disk_alone_are_in_a_hurry():
@@ -84,7 +84,7 @@ def test_only_those_who_are_answered_by_the_disk_alone_are_in_a_hurry():
         intake.put(Item(Operation("acme", Kind.SUBMISSION, "bulk", b"%d" % number), Future()))
     assert not intake.is_patient()
     assert told == [1], "once is enough"
-    assert len(intake.take(1 << 30, 5, 0)) == 5
+    assert len(intake.take(1 << 30, 5)) == 5
     assert not intake.is_patient()
-    assert len(intake.take(1 << 30, 5, 0)) == 1
+    assert len(intake.take(1 << 30, 5)) == 1
     assert intake.is_patient()
